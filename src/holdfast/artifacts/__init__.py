@@ -1,0 +1,1 @@
+"""What passes between stages and onto disk: schemas, datasets, batches and their manifests."""
