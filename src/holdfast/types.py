@@ -12,6 +12,4 @@ FeatureKind: TypeAlias = Literal["number", "category"]
 History: TypeAlias = Literal["recorded", "reconstructed"]
 SnapshotState: TypeAlias = Literal["matured", "immature", "in_lead"]
 
-JsonValue: TypeAlias = (
-    "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
-)
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"

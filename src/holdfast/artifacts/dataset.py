@@ -1,0 +1,209 @@
+"""A dataset: the snapshots of one build, as Parquet partitioned by cutoff, with a manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from holdfast.artifacts.schema import FeatureSchema
+from holdfast.clock import iso, naive, parse_instant
+from holdfast.errors import NotFoundError, StoreError
+from holdfast.types import DatasetId, History
+
+MANIFEST = "manifest.json"
+KEYS = ("customer_id", "cutoff")
+LABEL_COLUMNS = ("label", "state", "label_available_at")
+
+
+@dataclass(frozen=True)
+class CutoffCount:
+    """Snapshots of one cutoff.
+
+    Attributes
+    ----------
+    cutoff : the instant
+    label_available_at : when the labels of this cutoff are known
+    snapshots, positives : counts; positives among the matured only
+    states : snapshots by state (matured, immature, in_lead)
+    """
+
+    cutoff: datetime
+    label_available_at: datetime
+    snapshots: int
+    positives: int
+    states: dict[str, int]
+
+
+@dataclass(frozen=True)
+class DatasetManifest:
+    """What a dataset is, of which rows, and what of it must be said aloud. No wall clock."""
+
+    dataset_id: DatasetId
+    project: str
+    known_as_of: datetime
+    complete_through: datetime
+    history: History
+    reconstructed_why: str
+    anchor_days: tuple[int, ...]
+    label: dict[str, str]
+    schema: FeatureSchema
+    cutoffs: tuple[CutoffCount, ...]
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Per table: rows, rows known, hash, and notes (versions, duplicates, dropped)."""
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def snapshots(self) -> int:
+        return sum(c.snapshots for c in self.cutoffs)
+
+    @property
+    def matured(self) -> int:
+        return sum(c.states.get("matured", 0) for c in self.cutoffs)
+
+    @property
+    def positives(self) -> int:
+        return sum(c.positives for c in self.cutoffs)
+
+    def matured_cutoffs(self) -> list[datetime]:
+        """Cutoffs with matured snapshots, ascending."""
+        return [c.cutoff for c in self.cutoffs if c.states.get("matured", 0)]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "dataset_id": self.dataset_id,
+            "project": self.project,
+            "known_as_of": iso(self.known_as_of),
+            "complete_through": iso(self.complete_through),
+            "history": self.history,
+            "reconstructed_why": self.reconstructed_why,
+            "anchor_days": list(self.anchor_days),
+            "label": self.label,
+            "snapshots": self.snapshots,
+            "matured": self.matured,
+            "positives": self.positives,
+            "end_state": self.schema.end_state,
+            "cutoffs": [
+                {
+                    "cutoff": iso(c.cutoff),
+                    "label_available_at": iso(c.label_available_at),
+                    "snapshots": c.snapshots,
+                    "positives": c.positives,
+                    "states": c.states,
+                }
+                for c in self.cutoffs
+            ],
+            "sources": self.sources,
+            "notes": self.notes,
+            "features": self.schema.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> DatasetManifest:
+        return cls(
+            dataset_id=DatasetId(data["dataset_id"]),
+            project=data["project"],
+            known_as_of=parse_instant(data["known_as_of"]),
+            complete_through=parse_instant(data["complete_through"]),
+            history=data["history"],
+            reconstructed_why=data["reconstructed_why"],
+            anchor_days=tuple(data["anchor_days"]),
+            label=data["label"],
+            schema=FeatureSchema.from_json(data["features"]),
+            cutoffs=tuple(
+                CutoffCount(
+                    parse_instant(c["cutoff"]),
+                    parse_instant(c["label_available_at"]),
+                    c["snapshots"],
+                    c["positives"],
+                    c["states"],
+                )
+                for c in data["cutoffs"]
+            ),
+            sources=data["sources"],
+            notes=data["notes"],
+        )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset on disk: ``manifest.json`` and ``cutoff=YYYY-MM-DD/part-0.parquet``."""
+
+    path: Path
+    manifest: DatasetManifest
+
+    @classmethod
+    def open(cls, path: Path) -> Dataset:
+        """Open a dataset folder.
+
+        Raises
+        ------
+        NotFoundError
+            There is no manifest in ``path``.
+        StoreError
+            The manifest cannot be read.
+        """
+        file = path / MANIFEST
+        try:
+            data = json.loads(file.read_text(encoding="utf-8"))
+            return cls(path, DatasetManifest.from_json(data))
+        except FileNotFoundError as e:
+            raise NotFoundError(f"no dataset at {path}", fix="Run: holdfast build") from e
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as e:
+            raise StoreError(f"{file} is not a dataset manifest: {e}", fix="Run: holdfast build --force") from e
+
+    def part(self, cutoff: datetime) -> Path:
+        """The Parquet file of a cutoff."""
+        return self.path / f"cutoff={iso(cutoff)}" / "part-0.parquet"
+
+    def read(
+        self,
+        cutoffs: Sequence[datetime] | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        state: str | None = "matured",
+    ) -> pa.Table:
+        """Snapshots of the given cutoffs (all by default) in cutoff, customer order.
+
+        Columns are customer_id, cutoff, label (int8, null unless matured), state, label_available_at and the
+        features; ``columns`` selects features. ``state`` keeps one state; None keeps all.
+        """
+        wanted = [c.cutoff for c in self.manifest.cutoffs] if cutoffs is None else list(cutoffs)
+        names = self.manifest.schema.names if columns is None else list(columns)
+        keep = [*KEYS, *LABEL_COLUMNS, *names]
+        parts: list[pa.Table] = []
+        for cutoff in wanted:
+            file = self.part(cutoff)
+            if not file.exists():
+                raise NotFoundError(f"dataset {self.manifest.dataset_id} has no cutoff {iso(cutoff)} ({file})")
+            part = pq.ParquetFile(file).read(columns=keep)
+            parts.append(part if state is None else part.filter(pc.equal(part.column("state"), state)))
+        if not parts:
+            raise NotFoundError(f"dataset {self.manifest.dataset_id} has no cutoffs")
+        return pa.concat_tables(parts)
+
+
+def snapshot_schema(schema: FeatureSchema) -> pa.Schema:
+    """The Arrow schema of a part file."""
+    return pa.schema(
+        [
+            ("customer_id", pa.string()),
+            ("cutoff", pa.timestamp("us")),
+            ("label", pa.int8()),
+            ("state", pa.string()),
+            ("label_available_at", pa.timestamp("us")),
+            *((f.name, f.arrow_type) for f in schema),
+        ]
+    )
+
+
+def cutoff_scalar(cutoff: datetime) -> pa.Scalar:
+    """A cutoff as tables hold it."""
+    return pa.scalar(naive(cutoff), pa.timestamp("us"))

@@ -1,0 +1,124 @@
+"""Writing without halves: everything goes to a temporary name beside its place, then is renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from holdfast.errors import StoreError
+
+TEMPORARY = ".tmp-"
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and a final newline: the same value gives the same bytes."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _fsync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def writing_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path; when the block ends well it replaces ``path``, else it is removed.
+
+    Raises
+    ------
+    StoreError
+        The disk is full or not writable; ``path`` is as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd, name = tempfile.mkstemp(prefix=f"{TEMPORARY}{path.name}-", dir=path.parent)
+        os.close(fd)
+    except OSError as e:
+        raise _cannot_write(path, e) from e
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        _fsync(temporary)
+        temporary.replace(path)
+        _fsync(path.parent)
+    except OSError as e:
+        raise _cannot_write(path, e) from e
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder; when the block ends well it takes the place of ``path``.
+
+    A folder that stood there is moved aside first and removed after, so a reader finds the old or the new one
+    complete. Leftovers of killed writers of the same path are removed.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        clear_temporary(path)
+        temporary = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{path.name}-", dir=path.parent))
+    except OSError as e:
+        raise _cannot_write(path, e) from e
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        for file in temporary.rglob("*"):
+            _fsync(file)
+        _replace_folder(temporary, path)
+        _fsync(path.parent)
+    except OSError as e:
+        raise _cannot_write(path, e) from e
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def clear_temporary(path: Path) -> None:
+    """Remove what killed writers of ``path`` left beside it."""
+    for left in path.parent.glob(f"{TEMPORARY}{path.name}-*"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    if not path.exists():
+        new.rename(path)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{path.name}-old-", dir=path.parent))
+    old = aside / path.name
+    path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write canonical JSON atomically."""
+    with writing_file(path) as temporary:
+        temporary.write_text(canonical_json(value), encoding="utf-8")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text atomically."""
+    with writing_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _cannot_write(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"cannot write {path}: {error.strerror or error}", fix="Free disk space or check permissions.")

@@ -1,0 +1,41 @@
+"""The base of every config section: frozen, unknown keys refused."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+
+from holdfast.clock import Span, iso, parse_instant, utc
+
+
+class Section(BaseModel):
+    """A section of configuration."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+
+
+def _span(value: Any) -> Span:
+    return value if isinstance(value, Span) else Span.parse(str(value))
+
+
+def _instant(value: Any) -> datetime:
+    if isinstance(value, date):  # datetime is a date too; YAML reads 2024-03-01 as one
+        return utc(value)
+    try:
+        return parse_instant(str(value))
+    except ValueError as e:
+        raise ValueError(f"{value!r} is not a date; write 2024-03-01 or 2024-03-01T09:30:00Z") from e
+
+
+SpanField = Annotated[
+    Span,
+    BeforeValidator(_span),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["1m", "30d"]}),
+]
+"""A span of time: ``30d``, ``2w`` or ``3m``."""
+
+InstantField = Annotated[datetime, BeforeValidator(_instant), PlainSerializer(iso, return_type=str)]
+"""A UTC instant: ``2024-03-01`` (midnight) or ``2024-03-01T09:30:00Z``."""

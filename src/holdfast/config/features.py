@@ -1,0 +1,85 @@
+"""features.yaml: which features are computed from which tables."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from holdfast.clock import Span
+from holdfast.config.base import Section, SpanField
+
+EventAggregation = Literal["count", "sum", "mean", "std", "min", "max", "trend", "ratio", "share", "recency"]
+ValueAggregation = Literal["value", "changes", "days_since_change", "months_until"]
+
+ROW_AGGREGATIONS: frozenset[str] = frozenset({"count", "trend", "ratio", "share", "recency"})
+"""What can be computed of rows alone, without a column."""
+
+
+class Measure(Section):
+    """A measure over an events table: a numeric column, or the rows themselves."""
+
+    table: str
+    column: str | None = None
+    where: dict[str, list[str]] = Field(default_factory=dict)
+    """Keep rows whose column is one of the values."""
+    label: str
+    unit: str = ""
+    aggregations: list[EventAggregation] = Field(min_length=1)
+    windows: list[SpanField] | None = None
+
+    @model_validator(mode="after")
+    def _aggregations_fit(self) -> Measure:
+        if self.column is None:
+            wrong = [a for a in self.aggregations if a not in ROW_AGGREGATIONS]
+            if wrong:
+                raise ValueError(f"{', '.join(wrong)} need a column; rows alone have {sorted(ROW_AGGREGATIONS)}")
+        if "share" in self.aggregations and not self.where:
+            raise ValueError("share needs a where: the share of which rows?")
+        return self
+
+
+class HistoryValue(Section):
+    """A column of a history table, as it was at the cutoff."""
+
+    table: str
+    column: str
+    label: str
+    unit: str = ""
+    aggregations: list[ValueAggregation] = Field(default=["value"], min_length=1)
+    windows: list[SpanField] | None = None
+
+
+class FeaturesSection(Section):
+    """Which features are computed, from which tables, over which windows."""
+
+    windows: Annotated[list[SpanField], Field(min_length=1)] = [
+        Span(months=3),
+        Span(months=6),
+        Span(months=12),
+    ]
+    measures: dict[str, Measure] = Field(default_factory=dict)
+    values: dict[str, HistoryValue] = Field(default_factory=dict)
+    attributes: dict[str, str] = Field(default_factory=dict)
+    """Columns of the customers table to use, each with its label in business words."""
+    tenure: bool = True
+    """Days since the customer's start."""
+
+    @model_validator(mode="after")
+    def _windows_are_months(self) -> FeaturesSection:
+        if any(span.months == 0 for span in self._spans()):
+            raise ValueError("feature windows are whole months, at least 1m")
+        return self
+
+    def _spans(self) -> list[Span]:
+        spans = list(self.windows)
+        for measure in self.measures.values():
+            spans += measure.windows or []
+        for value in self.values.values():
+            spans += value.windows or []
+        return spans
+
+    @property
+    def longest(self) -> int:
+        """Months of the longest window."""
+        return max(span.months for span in self._spans())

@@ -1,0 +1,103 @@
+"""training.yaml and scoring.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from holdfast.clock import Span
+from holdfast.config.base import Section, SpanField
+
+EstimatorName = Literal["xgboost", "lightgbm", "logistic"]
+Imbalance = Literal["none", "balanced"]
+
+
+class EstimatorConfig(Section):
+    """One candidate estimator."""
+
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Passed to the library; named as the library names them."""
+    search: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """Search space for tuning: parameter -> [low, high]."""
+    imbalance: Imbalance = "none"
+    """``balanced`` weighs the classes equally while fitting; probabilities are calibrated back afterwards."""
+
+
+class Tuning(Section):
+    trials: Annotated[int, Field(ge=0)] = 0
+    """0: no tuning, the params as given."""
+    seconds: PositiveInt = 120
+
+
+class Folds(Section):
+    test_cutoffs: PositiveInt = 3
+    """The last matured cutoffs: the final test, touched once."""
+    validation_cutoffs: PositiveInt = 6
+    """Walk-forward folds before the test, one cutoff each."""
+    train_months: PositiveInt | None = None
+    """Use at most this many months of snapshots before each fold; by default all."""
+    embargo: SpanField = Span()
+    """Extra time between the last training label and a test cutoff (purging is always on)."""
+    groups: Annotated[int, Field(ge=2)] = 5
+    """Customer-grouped folds, where history is reconstructed."""
+    repeats: PositiveInt = 1
+
+
+class Promotion(Section):
+    """The gate between challenger and champion."""
+
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.975
+    max_calibration_error: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """A challenger whose expected calibration error is above this is refused."""
+    min_lift: float = 1.0
+    """A first champion must rank better than chance: lift at 10% above this."""
+
+
+class TrainingSection(Section):
+    """Estimators, folds, tuning, calibration and the promotion gate."""
+
+    estimators: dict[EstimatorName, EstimatorConfig] = Field(min_length=1)
+    exclude: list[str] = Field(default_factory=list)
+    """Features left out of the model (still in the dataset and in slices)."""
+    folds: Folds = Folds()
+    tuning: Tuning = Tuning()
+    calibration: Literal["auto", "sigmoid", "isotonic", "none"] = "auto"
+    bootstrap: Annotated[int, Field(ge=50, le=5000)] = 200
+    """Replicates of the customer-clustered bootstrap."""
+    seed: Annotated[int, Field(ge=0)] = 7
+    threads: Annotated[int, Field(ge=0)] = 0
+    """0: as many as there are cores. Results do not depend on it."""
+    slices: list[str] = Field(default_factory=list)
+    """Category columns to report metrics by."""
+    promotion: Promotion = Promotion()
+    keep_versions: PositiveInt = 10
+
+
+class Tier(Section):
+    name: str
+    at_least: Annotated[float, Field(ge=0, le=1)]
+
+
+class ScoringSection(Section):
+    """Risk tiers and reasons."""
+
+    tiers: list[Tier] = Field(
+        default_factory=lambda: [
+            Tier(name="high", at_least=0.10),
+            Tier(name="medium", at_least=0.04),
+            Tier(name="low", at_least=0.0),
+        ],
+        min_length=1,
+    )
+    """From the highest threshold down; the last is at_least 0."""
+    reasons: Annotated[int, Field(ge=1, le=10)] = 3
+
+    @model_validator(mode="after")
+    def _tiers_descend(self) -> ScoringSection:
+        bounds = [t.at_least for t in self.tiers]
+        if bounds != sorted(bounds, reverse=True) or len(set(bounds)) != len(bounds) or bounds[-1] != 0:
+            raise ValueError("tiers must go from the highest at_least down to 0, without ties")
+        if len({t.name for t in self.tiers}) != len(self.tiers):
+            raise ValueError("tier names must differ")
+        return self
