@@ -53,11 +53,7 @@ class HistoryValue(Section):
 class FeaturesSection(Section):
     """Which features are computed, from which tables, over which windows."""
 
-    windows: Annotated[list[SpanField], Field(min_length=1)] = [
-        Span(months=3),
-        Span(months=6),
-        Span(months=12),
-    ]
+    windows: list[SpanField] = Field(default=[Span(months=3), Span(months=6), Span(months=12)], min_length=1)
     measures: dict[str, Measure] = Field(default_factory=dict)
     values: dict[str, HistoryValue] = Field(default_factory=dict)
     attributes: dict[str, str] = Field(default_factory=dict)

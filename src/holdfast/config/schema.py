@@ -61,7 +61,8 @@ def _measure_problems(config: Config) -> list[str]:
             elif column.type not in ("number", "boolean"):
                 problems.append(f"{at}.column: '{measure.column}' is a {column.type}, not a number")
         problems += [
-            f"{at}.where: '{c}' is not declared in data.tables.{measure.table}.columns; {did_you_mean(c, table.columns)}"
+            f"{at}.where: '{c}' is not declared in data.tables.{measure.table}.columns; "
+            + did_you_mean(c, table.columns)
             for c in measure.where
             if c not in table.columns
         ]
@@ -113,7 +114,8 @@ def _decision_problems(config: Config) -> list[str]:
         if not isinstance(table, EventsTable):
             events = [n for n, t in config.data.tables.items() if isinstance(t, EventsTable)]
             problems.append(
-                f"decisions.treatments.table: no events table '{treatments.table}'; {did_you_mean(treatments.table, events)}"
+                f"decisions.treatments.table: no events table '{treatments.table}'; "
+                + did_you_mean(treatments.table, events)
             )
         else:
             problems += [
