@@ -9,15 +9,28 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, Wi
 
 from holdfast.clock import Span, iso, parse_instant, utc
 
+LONGEST_MONTHS = 1200
+LONGEST_DAYS = 36525
+"""Longer spans are slips, and would run past the last year that dates have."""
+
 
 class Section(BaseModel):
     """A section of configuration."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,  # .inf and .nan are YAML numbers, and pass or slip by every bound
+    )
 
 
 def _span(value: Any) -> Span:
-    return value if isinstance(value, Span) else Span.parse(str(value))
+    span = value if isinstance(value, Span) else Span.parse(str(value))
+    if span.months > LONGEST_MONTHS or span.days > LONGEST_DAYS:
+        raise ValueError(f"{value!r} is longer than a century")
+    return span
 
 
 def _instant(value: Any) -> datetime:

@@ -59,8 +59,10 @@ class Segments(Section):
     def _names_fit(self) -> Segments:
         if len(self.names) != len(self.value_quantiles) + 1:
             raise ValueError("segments need one more name than value_quantiles")
-        if self.value_quantiles != sorted(self.value_quantiles):
-            raise ValueError("value_quantiles must ascend")
+        if self.value_quantiles != sorted(set(self.value_quantiles)):
+            raise ValueError("value_quantiles must ascend without ties")
+        if len(set(self.names)) != len(self.names) or "unknown" in self.names:
+            raise ValueError("segment names must differ, and 'unknown' is kept for customers without a value")
         return self
 
 
@@ -78,6 +80,12 @@ class DecisionsSection(Section):
     holdout_seed: str = "holdout-1"
     segments: Segments = Segments()
 
+    @model_validator(mode="after")
+    def _none_is_no_action(self) -> DecisionsSection:
+        if "none" in self.actions:
+            raise ValueError("an action cannot be called 'none': it stands for no action")
+        return self
+
 
 class DriftThresholds(Section):
     psi: Annotated[float, Field(gt=0)] = 0.2
@@ -85,6 +93,9 @@ class DriftThresholds(Section):
     bins: Annotated[int, Field(ge=2, le=100)] = 10
     min_rows: PositiveInt = 200
     """Fewer rows than this: no verdict, and said."""
+    false_alarm: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """A feature drifted if its PSI or KL is above the threshold and it is not chance: where nothing drifted, the
+    probability of any alarm in a report is at most this."""
 
 
 class Triggers(Section):

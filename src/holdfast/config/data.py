@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from holdfast.clock import Span
+from holdfast.clock import Span, iso
 from holdfast.config.base import InstantField, Section, SpanField
 from holdfast.types import History
 
@@ -25,6 +25,12 @@ class Column(Section):
     max: float | None = None
     allowed: list[str] | None = None
     """Allowed values; others are a data error. Leave out to accept new categories."""
+
+    @model_validator(mode="after")
+    def _bounds_fit(self) -> Column:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self
 
 
 class Attribute(Column):
@@ -59,6 +65,8 @@ class HistoryTable(Section):
     available_at: str | None = None
     closed_available_at: str | None = None
     """When the closing of a version became known; by default when it happened."""
+    end_state: bool = False
+    """The whole table was rebuilt from values known only as of the extract."""
     columns: dict[str, Column]
 
 
@@ -77,6 +85,8 @@ class EventsTable(Section):
     """Where there is no available_at column: available_at = time + delay (whole days)."""
     deleted: str | None = None
     """A boolean column; a version with true deletes the event (a tombstone)."""
+    end_state: bool = False
+    """The whole table was rebuilt from values known only as of the extract."""
     columns: dict[str, Column] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -101,6 +111,14 @@ class Cutoffs(Section):
     """The first cutoff; by default the first on the grid after the sources begin plus the longest window."""
     last: InstantField | None = None
     """The last cutoff; by default the last on the grid at or before known_as_of."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Cutoffs:
+        if self.first and self.last and self.first > self.last:
+            raise ValueError(f"first {iso(self.first)} is after last {iso(self.last)}")
+        if len(set(self.anchor_days)) != len(self.anchor_days):
+            raise ValueError("anchor_days must differ")
+        return self
 
 
 class Label(Section):

@@ -1,0 +1,1 @@
+"""How good predictions are, in pure NumPy: ranking, calibration, profit, intervals, slices."""

@@ -1,0 +1,70 @@
+"""Which version of a row was known when (DESIGN 3.1), and how instants fall into grid buckets.
+
+Bucket ``b`` of a grid is ``[grid(b - 1), grid(b))``: an event in it is first usable at the cutoff ``grid(b)``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import ibis
+
+from holdfast.clock import Grid, naive
+
+SECONDS_PER_DAY = 86_400
+LONGEST_SURE_DAY = 28  # every month has it
+
+
+def instant(value: datetime) -> Any:
+    """A UTC instant as an engine literal."""
+    return ibis.literal(naive(value)).cast("timestamp(6)")
+
+
+def bucket(time: Any, grid: Grid) -> Any:
+    """The smallest b with ``time < grid(b)``, as int64."""
+    day = ibis.literal(grid.anchor_day, "int64")
+    if grid.anchor_day > LONGEST_SURE_DAY:
+        last = (time.truncate("M") + ibis.interval(months=1) - ibis.interval(days=1)).day().cast("int64")
+        day = ibis.least(day, last)
+    month = time.year().cast("int64") * 12 + time.month().cast("int64") - 1
+    return month + (time.day().cast("int64") >= day).cast("int64")
+
+
+def days_between(start: Any, end: Any) -> Any:
+    """``end - start`` in days, float64."""
+    seconds = end.epoch_seconds().cast("int64") - start.epoch_seconds().cast("int64")
+    return seconds.cast("float64") / float(SECONDS_PER_DAY)
+
+
+def known_rows(table: Any, known_as_of: datetime) -> Any:
+    """Rows that exist for a build: available strictly before ``known_as_of``."""
+    return table.filter(table.available_at < instant(known_as_of))
+
+
+def with_superseded(versions: Any, keys: list[str]) -> Any:
+    """Add ``superseded_at``: when a later version of the same key became available; null for the latest.
+
+    A version is what the business knew at c iff ``available_at < c <= superseded_at`` (or null). Rows whose key is
+    null are versions of themselves.
+    """
+    many = versions.group_by(keys).having(versions.count() > 1).aggregate(versions=versions.count())
+    many = many.filter(*[many[k].notnull() for k in keys]).drop("versions")
+    several = versions.semi_join(many, keys)
+    several = several.mutate(
+        superseded_at=several.available_at.lead().over(ibis.window(group_by=keys, order_by=several.available_at))
+    )
+    single = versions.anti_join(many, keys).mutate(superseded_at=ibis.null("timestamp(6)"))
+    return several.union(single, distinct=False)
+
+
+def first_full_bucket(start: Any, grid: Grid) -> Any:
+    """The first bucket that begins at or after ``start``."""
+    return bucket(start - ibis.interval(microseconds=1), grid) + 1
+
+
+def midnight(value: datetime) -> datetime:
+    """The midnight at or before an instant."""
+    return value - timedelta(
+        hours=value.hour, minutes=value.minute, seconds=value.second, microseconds=value.microsecond
+    )

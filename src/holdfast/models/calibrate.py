@@ -1,0 +1,237 @@
+"""From a margin to a probability: sigmoid or isotonic, whichever does better out of fold.
+
+Fitted on out-of-fold margins only; a calibrator fitted on margins of rows the model has seen makes it look
+surer than it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import isotonic_regression
+from scipy.special import expit
+
+from holdfast.errors import DataError, Problem, StoreError
+from holdfast.evaluation.arrays import FloatArray, IntArray, checked
+from holdfast.evaluation.calibration import log_loss, logit_line
+
+MIN_POSITIVES = 30  # of each class: below this even two parameters are noise
+MIN_POSITIVES_ISOTONIC = 200
+MIN_GAIN = 1e-5  # nats: a richer calibrator must earn its parameters
+FOLDS = 5
+
+
+class Calibrator(Protocol):
+    """A non-decreasing map from log-odds to probabilities strictly between 0 and 1."""
+
+    kind: ClassVar[str]
+
+    def probability(self, margin: FloatArray) -> FloatArray:
+        """(n,) margins to (n,) probabilities."""
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The model's own log-odds, believed as they are."""
+
+    kind: ClassVar[str] = "identity"
+
+    def probability(self, margin: FloatArray) -> FloatArray:
+        return np.asarray(expit(_bounded(margin)), dtype=np.float64)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind}
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """``expit(intercept + slope * margin)`` (Platt 1999), slope above 0."""
+
+    intercept: float
+    slope: float
+    kind: ClassVar[str] = "sigmoid"
+
+    def probability(self, margin: FloatArray) -> FloatArray:
+        return np.asarray(expit(_bounded(self.intercept + self.slope * margin)), dtype=np.float64)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "intercept": self.intercept, "slope": self.slope}
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """Linear between the centres of the blocks of an isotonic regression, flat beyond the first and last.
+
+    Centres rather than steps (Oron and Flournoy 2017): customers within a block keep their order.
+    """
+
+    margins: tuple[float, ...]
+    probabilities: tuple[float, ...]
+    kind: ClassVar[str] = "isotonic"
+
+    def probability(self, margin: FloatArray) -> FloatArray:
+        return np.asarray(np.interp(margin, self.margins, self.probabilities), dtype=np.float64)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "margins": list(self.margins),
+            "probabilities": list(self.probabilities),
+        }
+
+
+MAX_MARGIN = 30.0  # expit(30) is 1 - 1e-13: still not 1 in float64
+
+
+def _bounded(margin: FloatArray) -> FloatArray:
+    return np.clip(margin, -MAX_MARGIN, MAX_MARGIN)
+
+
+@dataclass(frozen=True)
+class CalibratorChoice:
+    """The calibrator chosen and the out-of-fold log loss, in nats, of each candidate."""
+
+    calibrator: Calibrator
+    log_loss: Mapping[str, float]
+
+
+def fit_sigmoid(margin: FloatArray, y: FloatArray) -> Sigmoid | None:
+    """Platt scaling with his smoothed targets; None if the margin does not rise with y."""
+    positives = float(y.sum())
+    negatives = len(y) - positives
+    target = np.where(y == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    intercept, slope = logit_line(margin, target)
+    return Sigmoid(intercept, slope) if slope > 0 and np.isfinite(intercept) else None
+
+
+def fit_isotonic(margin: FloatArray, y: FloatArray) -> Isotonic:
+    """Isotonic regression by pooling adjacent violators; never 0 or 1.
+
+    A block of n rows without a churner is given ``1 / (n + 2)`` (the rule of succession), but no more than
+    its neighbour; one of churners only, the mirror image.
+    """
+    values, code = np.unique(margin, return_inverse=True)
+    rows = np.bincount(code).astype(np.float64)
+    positives = np.bincount(code, weights=y)
+    fit = isotonic_regression(positives / rows, weights=rows)
+    starts = np.asarray(fit.blocks[:-1], dtype=np.int64)
+    n = np.add.reduceat(rows, starts)
+    k = np.add.reduceat(positives, starts)
+    centre = np.add.reduceat(values * rows, starts) / n
+    p = k / n
+    inner = p[(p > 0) & (p < 1)]
+    low, high = (float(inner.min()), float(inner.max())) if len(inner) else (1.0, 0.0)
+    p = np.where(k == 0, np.minimum(1 / (n + 2), low), p)
+    p = np.where(k == n, np.maximum(1 - 1 / (n + 2), high), p)
+    return Isotonic(tuple(centre.tolist()), tuple(np.maximum.accumulate(p).tolist()))
+
+
+def choose_calibrator(
+    margin: ArrayLike, y: ArrayLike, *, clusters: ArrayLike | None = None, folds: int = FOLDS
+) -> CalibratorChoice:
+    """Fit the calibrator with the least log loss on margins it was not fitted on.
+
+    Parameters
+    ----------
+    margin : (n,) out-of-fold log-odds
+    y : (n,) labels
+    clusters : (n,) integer customer codes; a customer's rows share a fold. Rows themselves if not given.
+    folds : number of folds
+
+    Returns
+    -------
+    CalibratorChoice
+        `Identity` when either class has fewer than `MIN_POSITIVES` rows. `Isotonic` is tried from
+        `MIN_POSITIVES_ISOTONIC` positives on. A richer kind must gain `MIN_GAIN` nats.
+    """
+    labels, m, _ = checked(y, margin)
+    candidates = ["identity"]
+    rarer = min(labels.sum(), len(labels) - labels.sum())
+    if rarer >= MIN_POSITIVES:
+        candidates.append("sigmoid")
+    if rarer >= MIN_POSITIVES_ISOTONIC:
+        candidates.append("isotonic")
+    fold = _folds(len(m) if clusters is None else np.asarray(clusters), folds)
+    losses: dict[str, float] = {}
+    for kind in candidates:
+        out = np.empty_like(m)
+        for k in range(folds):
+            test = fold == k
+            fitted = _fit(kind, m[~test], labels[~test])
+            if fitted is None:
+                break
+            out[test] = fitted.probability(m[test])
+        else:
+            losses[kind] = log_loss(labels, out)
+    best = "identity"
+    for kind in losses:
+        if losses[kind] < losses[best] - MIN_GAIN:
+            best = kind
+    return CalibratorChoice(_fit(best, m, labels) or Identity(), losses)
+
+
+def _fit(kind: str, margin: FloatArray, y: FloatArray) -> Calibrator | None:
+    if kind == "identity":
+        return Identity()
+    if y.min() == y.max():
+        return None
+    return fit_sigmoid(margin, y) if kind == "sigmoid" else fit_isotonic(margin, y)
+
+
+def _folds(clusters: int | IntArray, folds: int) -> IntArray:
+    # codes in order of appearance would put neighbours together; a fixed shuffle does not
+    code = np.arange(clusters) if isinstance(clusters, int) else np.unique(clusters, return_inverse=True)[1]
+    shuffled = np.random.default_rng(0).permutation(int(code.max(initial=-1)) + 1)
+    return np.asarray(shuffled[code] % folds, dtype=np.int64)
+
+
+def calibrator_from_json(body: Mapping[str, Any]) -> Calibrator:
+    """Read what ``to_json`` wrote; StoreError if it is not that, or is not monotone within (0, 1)."""
+    try:
+        kind = body["kind"]
+        if kind == Identity.kind:
+            return Identity()
+        if kind == Sigmoid.kind and float(body["slope"]) > 0:
+            return Sigmoid(float(body["intercept"]), float(body["slope"]))
+        if kind == Isotonic.kind:
+            m = tuple(float(v) for v in body["margins"])
+            p = tuple(float(v) for v in body["probabilities"])
+            rising = np.all(np.diff(m) > 0) and np.all(np.diff(p) >= 0)
+            if len(m) == len(p) > 0 and rising and 0 < p[0] <= p[-1] < 1:
+                return Isotonic(m, p)
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise StoreError("this is not a calibrator file", fix="Train the model again")
+
+
+def prior_shift(p: ArrayLike, from_rate: float, to_rate: float) -> FloatArray:
+    """Correct probabilities for another base rate (Saerens, Latinne and Decaestecker 2002, formula 4).
+
+    The odds are multiplied by ``odds(to_rate) / odds(from_rate)``: right when only the share of churners
+    changed and not how they look.
+
+    Parameters
+    ----------
+    p : (n,) probabilities
+    from_rate, to_rate : base rates p was calibrated on, and wanted; strictly between 0 and 1
+
+    Examples
+    --------
+    >>> [round(float(v), 6) for v in prior_shift([0.5, 0.1], 0.5, 0.1)]
+    [0.1, 0.012195]
+    """
+    if not (0 < from_rate < 1 and 0 < to_rate < 1):
+        raise DataError(
+            "base rates cannot be shifted",
+            [Problem("prior_shift", f"{from_rate!r} and {to_rate!r} must lie strictly between 0 and 1")],
+        )
+    ratio = to_rate / (1 - to_rate) * (1 - from_rate) / from_rate
+    q = np.asarray(p, dtype=np.float64)
+    out: FloatArray = q * ratio / (q * ratio + 1 - q)
+    return out

@@ -1,0 +1,266 @@
+"""From feature rows to the matrix a model reads, and from its contributions back to features.
+
+Numbers become float32 with NaN for null. A category becomes a column of whole-number codes, or one column
+per level (one-hot) if it has few levels. Levels too rare to learn from share one code. A level never seen
+in training is as good as unknown: NaN, like null. Nothing about the data can make :meth:`Encoder.transform`
+fail; only a column that is missing or of another kind does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from holdfast.artifacts.schema import FeatureSchema
+from holdfast.errors import ConfigError, Problem, StoreError, did_you_mean
+from holdfast.evaluation.arrays import FloatArray
+from holdfast.models.estimator import Matrix
+
+FORMAT = "holdfast-encoder-1"
+MIN_COUNT = 20  # rarer levels are grouped
+MAX_LEVELS = 64  # XGBoost's max_cat_threshold: more levels would not be split on anyway
+RARE = "(rare)"
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The known levels of one category column.
+
+    Attributes
+    ----------
+    level : names, sorted
+    code : each level's code; rare ones share the highest
+    one_hot : one matrix column per code rather than one column of codes
+    """
+
+    level: tuple[str, ...]
+    code: tuple[int, ...]
+    one_hot: bool
+
+    @property
+    def width(self) -> int:
+        return self.size if self.one_hot else 1
+
+    @property
+    def size(self) -> int:
+        return max(self.code, default=-1) + 1
+
+    @cached_property
+    def arrow(self) -> pa.Array:
+        return pa.array(self.level, pa.string())
+
+    @cached_property
+    def codes(self) -> Matrix:
+        return np.array([*self.code, np.nan], dtype=np.float32)
+
+    def name_of(self, code: int) -> str:
+        names = [level for level, c in zip(self.level, self.code, strict=True) if c == code]
+        return names[0] if len(names) == 1 else RARE
+
+    def encode(self, column: pa.ChunkedArray) -> Matrix:
+        """Codes of a string column, (n,) float32, NaN for null and for levels not known."""
+        position = pc.fill_null(pc.index_in(column, self.arrow), len(self.level))
+        codes: Matrix = self.codes[position.to_numpy()]
+        return codes
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A fitted encoding of one feature schema.
+
+    Attributes
+    ----------
+    schema : the features it reads, in order
+    levels : of each category feature, by name
+    """
+
+    schema: FeatureSchema
+    levels: Mapping[str, Levels]
+
+    @classmethod
+    def fit(
+        cls,
+        table: pa.Table,
+        schema: FeatureSchema,
+        *,
+        one_hot_max: int = 0,
+        min_count: int = MIN_COUNT,
+        max_levels: int = MAX_LEVELS,
+    ) -> Self:
+        """Learn the levels of every category column. Row order does not matter.
+
+        Parameters
+        ----------
+        table : training rows; columns beyond ``schema`` are ignored
+        one_hot_max : most levels for which a category becomes one-hot; 0 for codes always
+        min_count : levels seen in fewer rows are grouped
+        max_levels : levels beyond the most frequent ``max_levels - 1`` are grouped too
+
+        Raises
+        ------
+        DataError
+            The table does not fit the schema.
+        """
+        rows = schema.conform(table, where="training rows")
+        levels = {
+            f.name: _levels(rows.column(f.name), one_hot_max, min_count, max_levels)
+            for f in schema
+            if f.kind == "category"
+        }
+        return cls(schema, levels)
+
+    @cached_property
+    def _widths(self) -> tuple[int, ...]:
+        return tuple(self.levels[f.name].width if f.kind == "category" else 1 for f in self.schema)
+
+    @cached_property
+    def source(self) -> tuple[int, ...]:
+        """The feature (its position in the schema) of each matrix column."""
+        return tuple(i for i, width in enumerate(self._widths) for _ in range(width))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """A name for each matrix column."""
+        names: list[str] = []
+        for f in self.schema:
+            known = self.levels.get(f.name)
+            if known is not None and known.one_hot:
+                names += [f"{f.name}={known.name_of(c)}" for c in range(known.size)]
+            else:
+                names.append(f.name)
+        return tuple(names)
+
+    @property
+    def n_columns(self) -> int:
+        return len(self.source)
+
+    @cached_property
+    def categorical(self) -> tuple[int, ...]:
+        """Matrix columns that hold codes, as :meth:`Estimator.fit` wants them."""
+        coded = {f.name for f in self.schema if f.kind == "category" and not self.levels[f.name].one_hot}
+        names = self.schema.names
+        return tuple(k for k, i in enumerate(self.source) if names[i] in coded)
+
+    def monotone(self, directions: Mapping[str, int]) -> tuple[int, ...]:
+        """Per-column directions from directions by feature name; 0 for the rest.
+
+        Raises
+        ------
+        ConfigError
+            A name is not a number feature of the schema.
+        """
+        numbers = [f.name for f in self.schema if f.kind == "number"]
+        problems = [
+            Problem(f"monotone.{name}", "is no number feature", did_you_mean(name, numbers))
+            for name in directions
+            if name not in numbers
+        ]
+        if problems:
+            raise ConfigError("monotone directions do not fit the features", problems)
+        names = self.schema.names
+        return tuple(directions.get(names[i], 0) for i in self.source)
+
+    def transform(self, table: pa.Table) -> Matrix:
+        """Encode rows.
+
+        Parameters
+        ----------
+        table : (n,) rows with at least the schema's columns
+
+        Returns
+        -------
+        (n, n_columns) float32; null, a level not known and an infinity are NaN
+
+        Raises
+        ------
+        DataError
+            A column is missing or of another kind.
+        """
+        columns = self._columns(table)
+        out = np.empty((table.num_rows, self.n_columns), dtype=np.float32)
+        at = 0
+        for feature, width, column in zip(self.schema, self._widths, columns, strict=True):
+            if feature.kind == "number":
+                out[:, at] = column.to_numpy()
+            else:
+                levels = self.levels[feature.name]
+                codes = levels.encode(column)
+                if levels.one_hot:
+                    # a missing category is missing in each of its columns
+                    hot = codes[:, None] == np.arange(width, dtype=np.float32)
+                    out[:, at : at + width] = np.where(np.isnan(codes)[:, None], np.float32(np.nan), hot)
+                else:
+                    out[:, at] = codes
+            at += width
+        # boosters refuse an infinity; a ratio with a zero below says nothing known
+        out[np.isinf(out)] = np.nan
+        return out
+
+    def _columns(self, table: pa.Table) -> list[pa.ChunkedArray]:
+        # most tables come from our own Parquet and fit as they are; asking for a cast of every column
+        # would be half the time of scoring one row
+        index = {name: i for i, name in enumerate(table.column_names)}
+        columns = [table.column(index[f.name]) for f in self.schema if f.name in index]
+        if len(columns) == len(self.schema) and all(
+            column.type == expected for column, expected in zip(columns, self._types, strict=True)
+        ):
+            return columns
+        return list(self.schema.conform(table).columns)
+
+    @cached_property
+    def _types(self) -> tuple[pa.DataType, ...]:
+        return tuple(f.arrow_type for f in self.schema)
+
+    def collapse(self, contributions: FloatArray) -> FloatArray:
+        """Contributions of matrix columns (n, n_columns) summed to those of features (n, n_features)."""
+        if self.n_columns == len(self.schema):
+            return contributions
+        out = np.zeros((len(contributions), len(self.schema)), dtype=np.float64)
+        for k, i in enumerate(self.source):
+            out[:, i] += contributions[:, k]
+        return out
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "schema": self.schema.to_json(),
+            "levels": {
+                name: {"level": list(v.level), "code": list(v.code), "one_hot": v.one_hot}
+                for name, v in self.levels.items()
+            },
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_json` wrote; StoreError if it is not that."""
+        try:
+            if body["format"] != FORMAT:
+                raise ValueError(body["format"])
+            levels = {
+                name: Levels(tuple(v["level"]), tuple(v["code"]), bool(v["one_hot"]))
+                for name, v in body["levels"].items()
+            }
+            return cls(FeatureSchema.from_json(body["schema"]), levels)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError("this is not an encoder file", fix="Train the model again") from error
+
+
+def _levels(column: pa.ChunkedArray, one_hot_max: int, min_count: int, max_levels: int) -> Levels:
+    counted = pc.value_counts(column.drop_null())
+    pairs: Sequence[tuple[str, int]] = sorted(
+        zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True),
+        key=lambda pair: (-pair[1], pair[0]),
+    )
+    kept = [level for level, count in pairs if count >= min_count]
+    if len(kept) < len(pairs) or len(kept) > max_levels:
+        kept = kept[: max_levels - 1]
+    own = {level: code for code, level in enumerate(sorted(kept))}
+    names = sorted(level for level, _ in pairs)
+    code = tuple(own.get(level, len(own)) for level in names)
+    return Levels(tuple(names), code, 0 < max(code, default=-1) + 1 <= one_hot_max)

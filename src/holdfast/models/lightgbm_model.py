@@ -1,0 +1,157 @@
+"""Gradient-boosted trees by LightGBM, stored as its text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import lightgbm as lgb
+import numpy as np
+import treelite
+from numpy.typing import ArrayLike
+
+from holdfast.errors import StoreError
+from holdfast.evaluation.arrays import FloatArray
+from holdfast.models.estimator import Matrix, ModelFile, Validation, check_matrix, check_training
+from holdfast.models.tree_shap import Forest, contributions
+
+FEW_ROWS = 256
+
+
+@dataclass(frozen=True)
+class LightGBM:
+    """LightGBM's settings, named as in :class:`holdfast.models.xgboost_model.XGBoost`.
+
+    Parameters
+    ----------
+    rounds : most trees; early stopping keeps fewer
+    depth, leaves : most levels and leaves of a tree; 0 leaves stands for ``2 ** depth``
+    min_rows : least rows in a leaf
+    subsample, colsample, l1, l2, max_bin : ``bagging_fraction``, ``feature_fraction``, ``lambda_l1``,
+        ``lambda_l2``, ``max_bin``
+    early_stopping : rounds without a better validation log loss before stopping
+    threads : for fitting; ``deterministic`` with ``force_row_wise`` makes the result independent of it
+    """
+
+    name: ClassVar[str] = "lightgbm"
+
+    rounds: int = 300
+    learning_rate: float = 0.05
+    depth: int = 5
+    leaves: int = 0
+    min_rows: int = 20
+    min_gain: float = 0.0
+    subsample: float = 0.8
+    colsample: float = 0.7
+    l1: float = 0.0
+    l2: float = 1.0
+    max_bin: int = 255
+    early_stopping: int = 30
+    threads: int = 1
+
+    def fit(
+        self,
+        x: Matrix,
+        y: ArrayLike,
+        *,
+        seed: int,
+        weight: ArrayLike | None = None,
+        categorical: Sequence[int] = (),
+        monotone: Sequence[int] | None = None,
+        valid: Validation | None = None,
+    ) -> LightGBMModel:
+        """See :meth:`holdfast.models.estimator.Estimator.fit`."""
+        data = check_training(x, y, weight=weight, categorical=categorical, monotone=monotone, valid=valid)
+        params: dict[str, Any] = {
+            "objective": "binary",
+            "metric": "binary_logloss",
+            "learning_rate": self.learning_rate,
+            "max_depth": self.depth,
+            "num_leaves": self.leaves or 2**self.depth,
+            "min_data_in_leaf": self.min_rows,
+            "min_gain_to_split": self.min_gain,
+            "bagging_fraction": self.subsample,
+            "bagging_freq": 1 if self.subsample < 1 else 0,
+            "feature_fraction": self.colsample,
+            "lambda_l1": self.l1,
+            "lambda_l2": self.l2,
+            "max_bin": self.max_bin,
+            "num_threads": self.threads,
+            "seed": seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "feature_pre_filter": False,
+            "verbosity": -1,
+        }
+        if data.monotone is not None:
+            # LightGBM wants no constraint on a category
+            params["monotone_constraints"] = [0 if j in data.categorical else m for j, m in enumerate(data.monotone)]
+        train = lgb.Dataset(
+            data.x, data.y, weight=data.weight, categorical_feature=list(data.categorical), params=params
+        )
+        stopping: dict[str, Any] = {}
+        if data.valid is not None:
+            v = data.valid
+            stopping = {
+                "valid_sets": [lgb.Dataset(v.x, v.y, weight=v.weight, reference=train, params=params)],
+                "callbacks": [lgb.early_stopping(self.early_stopping, verbose=False)],
+            }
+        booster = lgb.train(params, train, self.rounds, **stopping)
+        best = booster.best_iteration if data.valid is not None else -1
+        return LightGBMModel(_model_text(booster.model_to_string(num_iteration=best)).encode())
+
+
+def _model_text(text: str) -> str:
+    # the settings are kept in the bundle's manifest; here they would make the bytes depend on the threads
+    start, end = text.find("\nparameters:\n"), text.find("end of parameters\n")
+    return text if start < 0 or end < 0 else text[: start + 1] + text[end + len("end of parameters\n") :]
+
+
+class LightGBMModel(ModelFile):
+    """A fitted LightGBM model."""
+
+    name: ClassVar[str] = "lightgbm"
+    filename: ClassVar[str] = "model.txt"
+    native_rows: int = 2_000
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._booster = lgb.Booster(model_str=data.decode())
+        self.n_features: int = int(self._booster.num_feature())
+        self.rounds: int = int(self._booster.num_trees())
+
+    @cached_property
+    def _forest(self) -> Forest:
+        return Forest(treelite.frontend.from_lightgbm(self._booster))
+
+    def _predict(self, x: Matrix, **kind: bool) -> FloatArray:
+        matrix = check_matrix(x, self.n_features)
+        if not len(matrix):
+            return np.empty((0, self.n_features + 1) if "pred_contrib" in kind else 0, dtype=np.float64)
+        threads = 1 if len(matrix) <= FEW_ROWS else os.cpu_count() or 1
+        return np.asarray(self._booster.predict(matrix, num_threads=threads, **kind), dtype=np.float64)
+
+    def margin(self, x: Matrix) -> FloatArray:
+        return self._predict(x, raw_score=True)
+
+    def native_contributions(self, x: Matrix) -> FloatArray:
+        return self._predict(x, pred_contrib=True)
+
+    def contributions(self, x: Matrix) -> FloatArray:
+        return contributions(self, check_matrix(x, self.n_features))
+
+    def forest(self) -> Forest:
+        return self._forest
+
+    def dump(self) -> bytes:
+        return self._data
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        try:
+            return cls(data)
+        except (lgb.basic.LightGBMError, UnicodeDecodeError) as error:
+            raise StoreError("this is not a LightGBM text model", fix="Train the model again") from error

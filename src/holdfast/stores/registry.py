@@ -1,0 +1,209 @@
+"""The MLflow registry: a mirror of versions and the ledger for people and tools that look there.
+
+Nothing here decides anything. Aliases are copied from the promotion ledger and mended from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from holdfast.errors import NotFoundError
+from holdfast.stores.quiet_mlflow import load_mlflow, quiet_mlflow
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+BUNDLE_TAG = "bundle_sha256"
+DATASET_TAG = "dataset_id"
+PARAMS_PER_CALL = 100  # mlflow.utils.validation.MAX_PARAMS_TAGS_PER_BATCH
+METRICS_PER_CALL = 1000  # mlflow.utils.validation.MAX_METRICS_PER_BATCH
+MAX_PARAM_CHARS = 6000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RegistryVersion:
+    """A model version in MLflow."""
+
+    version: str
+    run_id: str
+
+
+class LedgerVersion(Protocol):
+    """What the registry needs to know of a version; `state_tables.VersionRow` is one."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def bundle_sha256(self) -> str: ...
+    @property
+    def dataset_id(self) -> str: ...
+
+
+class PromotionLedger(Protocol):
+    """The truth about who serves; `state.StateStore` is one."""
+
+    def champion(self, project: str) -> LedgerVersion | None: ...
+    def challenger(self, project: str) -> LedgerVersion | None: ...
+
+
+class Registry:
+    """The registered model ``holdfast-<project>`` and experiment ``holdfast/<project>``.
+
+    Parameters
+    ----------
+    uri : tracking and registry address, for example ``sqlite:///var/<project>/mlflow.db``
+    artifact_root : where MLflow would put artifacts; bundles stay where they are
+    project : the project's name
+    """
+
+    def __init__(self, uri: str, artifact_root: Path, project: str) -> None:
+        self.uri = uri
+        self.artifact_root = artifact_root
+        self.model = f"holdfast-{project}"
+        self.experiment = f"holdfast/{project}"
+        self.project = project
+
+    def log_version(
+        self,
+        bundle_path: Path,
+        *,
+        bundle_sha256: str,
+        dataset_id: str,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str] | None = None,
+    ) -> RegistryVersion:
+        """Log a run and a model version whose source is the bundle's folder.
+
+        A bundle that is there already, by its tags, is returned as it is. A run that a killed process left
+        without a version is taken up again.
+
+        Raises
+        ------
+        StoreError
+            MLflow's database cannot be read or written.
+        """
+        with quiet_mlflow(self.uri):
+            found = self._find(bundle_sha256, dataset_id)
+            if found is not None:
+                return found
+            keys = {BUNDLE_TAG: bundle_sha256, DATASET_TAG: dataset_id}
+            run_id = self._run({**(tags or {}), **keys})
+            self._log(run_id, params, metrics)
+            self._ensure_model()
+            version = self._client.create_model_version(
+                self.model, source=bundle_path.absolute().as_uri(), run_id=run_id, tags=keys
+            )
+            self._client.set_terminated(run_id)
+            return RegistryVersion(str(version.version), run_id)
+
+    def set_aliases(self, *, champion: str | None, challenger: str | None) -> list[str]:
+        """Set the aliases to these MLflow versions; None removes one. Returns what changed, in words.
+
+        Raises
+        ------
+        NotFoundError
+            Nothing was ever logged.
+        """
+        with quiet_mlflow(self.uri):
+            have = self._aliases()
+            changes: list[str] = []
+            for alias, version in ((CHAMPION, champion), (CHALLENGER, challenger)):
+                before = have.get(alias)
+                if before == version:
+                    continue
+                if version is None:
+                    self._client.delete_registered_model_alias(self.model, alias)
+                else:
+                    self._client.set_registered_model_alias(self.model, alias, version)
+                changes.append(f"{alias}: {before or 'none'} -> {version or 'none'}")
+            return changes
+
+    def aliases(self) -> dict[str, str]:
+        """MLflow versions by alias."""
+        with quiet_mlflow(self.uri):
+            return self._aliases()
+
+    def repair(self, ledger: PromotionLedger) -> list[str]:
+        """Make the aliases what the ledger says. Returns what changed, in words; empty when all was right.
+
+        Versions are found by their bundle, not by a remembered number, so a registry that was made anew is
+        mended too.
+
+        Raises
+        ------
+        NotFoundError
+            The registry does not hold a version that the ledger names: log it again, then repair.
+        """
+        wanted = {CHAMPION: ledger.champion(self.project), CHALLENGER: ledger.challenger(self.project)}
+        numbers: dict[str, str | None] = {}
+        with quiet_mlflow(self.uri):
+            for alias, row in wanted.items():
+                found = None if row is None else self._find(row.bundle_sha256, row.dataset_id)
+                if row is not None and found is None:
+                    raise NotFoundError(
+                        f"{self.model} in MLflow does not hold the {alias}, version {row.version}",
+                        fix="Log that version again (Registry.log_version), then repair.",
+                    )
+                numbers[alias] = None if found is None else found.version
+            if not any(numbers.values()) and not self._has_model():
+                return []
+        return self.set_aliases(champion=numbers[CHAMPION], challenger=numbers[CHALLENGER])
+
+    @cached_property
+    def _client(self) -> Any:
+        if self.uri.startswith("sqlite:///"):
+            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        return load_mlflow().MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    def _find(self, bundle_sha256: str, dataset_id: str) -> RegistryVersion | None:
+        query = f"name = '{self.model}' and tags.`{BUNDLE_TAG}` = '{bundle_sha256}'"
+        versions = [v for v in self._client.search_model_versions(query) if v.tags.get(DATASET_TAG) == dataset_id]
+        if not versions:
+            return None
+        first = min(versions, key=lambda v: int(v.version))
+        return RegistryVersion(str(first.version), str(first.run_id))
+
+    def _run(self, tags: dict[str, str]) -> str:
+        experiment = self._client.get_experiment_by_name(self.experiment)
+        if experiment is None:
+            location = self.artifact_root.absolute().as_uri()
+            number = self._client.create_experiment(self.experiment, artifact_location=location)
+        else:
+            number = experiment.experiment_id
+        same = " and ".join(f"tags.`{k}` = '{tags[k]}'" for k in (BUNDLE_TAG, DATASET_TAG))
+        left = self._client.search_runs([number], filter_string=same, max_results=1)
+        if left:
+            return str(left[0].info.run_id)
+        return str(self._client.create_run(number, tags=tags).info.run_id)
+
+    def _log(self, run_id: str, params: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        entities = load_mlflow().entities
+        for some in _chunks(sorted(params.items()), PARAMS_PER_CALL):
+            batch = [entities.Param(k, str(v)[:MAX_PARAM_CHARS]) for k, v in some]
+            self._client.log_batch(run_id, params=batch)
+        start = self._client.get_run(run_id).info.start_time  # the same again when taken up again
+        for values in _chunks(sorted(metrics.items()), METRICS_PER_CALL):
+            self._client.log_batch(run_id, metrics=[entities.Metric(k, float(v), start, 0) for k, v in values])
+
+    def _has_model(self) -> bool:
+        return bool(self._client.search_registered_models(f"name = '{self.model}'"))
+
+    def _ensure_model(self) -> None:
+        if not self._has_model():
+            self._client.create_registered_model(self.model)
+
+    def _aliases(self) -> dict[str, str]:
+        if not self._has_model():
+            raise NotFoundError(f"MLflow has no model {self.model}", fix="Run: holdfast train")
+        return {k: str(v) for k, v in self._client.get_registered_model(self.model).aliases.items()}
+
+
+def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,113 @@
+"""Scores and decisions on disk: ``scores/cutoff=YYYY-MM-DD/part-0.parquet`` beside a manifest."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from holdfast.artifacts.batches import DECISION_SCHEMA, SCORE_SCHEMA, DecisionBatch, ScoreBatch
+from holdfast.artifacts.dataset import MANIFEST
+from holdfast.artifacts.files import write_json, writing_folder
+from holdfast.clock import iso, parse_instant
+from holdfast.errors import NotFoundError, NotReadyError, StoreError
+from holdfast.stores.offline import in_order, write_parquet
+
+SCORES = "scores"
+DECISIONS = "decisions"
+PART = "part-0.parquet"
+
+_PREFIX = "cutoff="
+_VERBS = {SCORES: "Run: holdfast score", DECISIONS: "Run: holdfast decide"}
+
+
+def write_scores(root: Path, batch: ScoreBatch) -> Path:
+    """Write the scores of a cutoff, in place of any before. ``root`` is var/<project>.
+
+    Raises
+    ------
+    DataError
+        The table does not have SCORE_SCHEMA, is of another cutoff or repeats a customer.
+    StoreError
+        The disk is full or not writable; what was there is as it was.
+    """
+    return _write(root, SCORES, batch.cutoff, batch.table, SCORE_SCHEMA, batch.manifest)
+
+
+def read_scores(root: Path, cutoff: datetime | None = None) -> ScoreBatch:
+    """The scores of a cutoff; by default of the latest.
+
+    Raises
+    ------
+    NotReadyError
+        There are none at all.
+    NotFoundError
+        There are none of that cutoff.
+    StoreError
+        They cannot be read.
+    """
+    return ScoreBatch(*_read(root, SCORES, cutoff))
+
+
+def score_cutoffs(root: Path) -> list[datetime]:
+    """Cutoffs that have scores, ascending."""
+    return _cutoffs(root / SCORES)
+
+
+def write_decisions(root: Path, batch: DecisionBatch) -> Path:
+    """Write the decisions of a cutoff; as `write_scores`."""
+    return _write(root, DECISIONS, batch.cutoff, batch.table, DECISION_SCHEMA, batch.manifest)
+
+
+def read_decisions(root: Path, cutoff: datetime | None = None) -> DecisionBatch:
+    """The decisions of a cutoff, by default of the latest; as `read_scores`."""
+    return DecisionBatch(*_read(root, DECISIONS, cutoff))
+
+
+def decision_cutoffs(root: Path) -> list[datetime]:
+    """Cutoffs that have decisions, ascending."""
+    return _cutoffs(root / DECISIONS)
+
+
+def _write(
+    root: Path, kind: str, cutoff: datetime, table: pa.Table, schema: pa.Schema, manifest: dict[str, Any]
+) -> Path:
+    path = root / kind / f"{_PREFIX}{iso(cutoff)}"
+    ordered = in_order(table, schema, cutoff, f"{kind}, cutoff {iso(cutoff)}")
+    with writing_folder(path) as folder:
+        write_parquet(folder / PART, ordered)
+        write_json(folder / MANIFEST, manifest)
+    return path
+
+
+def _read(root: Path, kind: str, cutoff: datetime | None) -> tuple[datetime, pa.Table, dict[str, Any]]:
+    known = _cutoffs(root / kind)
+    if not known:
+        raise NotReadyError(f"no {kind} in {root / kind}", fix=_VERBS[kind])
+    cutoff = known[-1] if cutoff is None else cutoff
+    if cutoff not in known:
+        raise NotFoundError(
+            f"no {kind} of cutoff {iso(cutoff)} in {root / kind}; the latest is {iso(known[-1])}", fix=_VERBS[kind]
+        )
+    folder = root / kind / f"{_PREFIX}{iso(cutoff)}"
+    try:
+        table = pq.ParquetFile(folder / PART).read()
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise StoreError(f"cannot read {folder}: {e}", fix=_VERBS[kind]) from e
+    return cutoff, table, manifest
+
+
+def _cutoffs(folder: Path) -> list[datetime]:
+    """Cutoffs with a folder of their own; anything else there is left alone."""
+    found: list[datetime] = []
+    for path in folder.glob(f"{_PREFIX}*"):
+        try:
+            found.append(parse_instant(path.name.removeprefix(_PREFIX)))
+        except ValueError:
+            continue
+    return sorted(found)

@@ -1,0 +1,201 @@
+"""Loading: all problems at once, each with file, line, key path, value and fix; every value with its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from holdfast.clock import Span
+from holdfast.config.load import explain, find_project, load
+from holdfast.errors import ConfigError, UsageError
+
+Project = Callable[..., Path]
+
+
+def refused(folder: Path, **how: object) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, **({"environ": {}} | how))  # type: ignore[arg-type]
+    assert caught.value.exit_code == 2
+    return [str(p) for p in caught.value.problems]
+
+
+def test_absent_sections_take_their_defaults(project: Project) -> None:
+    loaded = load(project(), environ={})
+    assert loaded.project == "small"
+    assert loaded.config.serving.port == 8000
+    assert [t.name for t in loaded.config.scoring.tiers] == ["high", "medium", "low"]
+    assert loaded.config.data.label.horizon == Span(months=1)
+
+
+def test_an_empty_optional_file_is_all_defaults(project: Project) -> None:
+    assert load(project(monitoring="# nothing yet\n"), environ={}).config.monitoring.drift.psi == 0.2
+
+
+def test_missing_required_files_are_all_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = project(features=None, decisions=None)
+    monkeypatch.chdir(folder.parent.parent)
+    problems = refused(folder)
+    assert [p.split(":")[0] for p in problems] == ["conf/small/features.yaml", "conf/small/decisions.yaml"]
+    assert "holdfast init" in problems[0]
+
+
+def test_a_folder_that_is_not_there_misses_everything(tmp_path: Path) -> None:
+    assert len(refused(tmp_path / "none")) == 4
+
+
+@pytest.mark.parametrize(
+    ("section", "text", "words"),
+    [
+        (
+            "data", ("horizon: 1m", "horizn: 1m"),
+            "data.yaml:2 data.label.horizn: is not a known key. did you mean 'horizon'?",
+        ),
+        ("data", ("horizon: 1m", "horizon: soon"), "data.yaml:2 data.label.horizon: 'soon' is not a span"),
+        (
+            "data", ("    time: occ", "    tme: occ"),
+            "data.yaml:24 data.tables.usage.tme: is not a known key. did you mean 'time'?",
+        ),
+        ("data", ("    time: occ", "    tme: occ"), "data.yaml:20 data.tables.usage.time: is missing"),
+        (
+            "data", ("kind: events", "kind: event"),
+            "data.yaml:21 data.tables.usage.kind: must be one of customers, history, events, not 'event'. "
+            "did you mean 'events'?",
+        ),
+        ("data", ("    kind: events\n", ""), "data.tables.usage.kind: is missing"),
+        (
+            "data", ("scale: 1", "scale: 9"),
+            "data.yaml:26 data.tables.usage.columns.minutes.scale: must be at most 6, not 9",
+        ),
+        ("data", ("scale: 1", "scale: yes"), "data.tables.usage.columns.minutes.scale: must be a number, not True"),
+        ("data", ("scale: 1", "scale: 1.5"), "must be a whole number, not 1.5"),
+        (
+            "data", ("type: number}", "type: numbr}"),
+            "columns.price.type: must be one of number, category, boolean, time, text, not 'numbr'. did you "
+            "mean 'number'?",
+        ),
+        ("data", ("key: customer_id", "key: 7"), "data.tables.customers.key: must be text, not 7. Put it in quotes"),
+        ("data", ("", "cutoffs: {first: 2024-02-30}\n"), "data.yaml:28: '2024-02-30' cannot be read"),
+        (
+            "data", ("", "cutoffs: {first: 2024-03-01, last: 2024-02-01}\n"),
+            "data.cutoffs: first 2024-03-01 is after last 2024-02-01",
+        ),
+        ("data", ("", "known_as_of: later\n"), "data.known_as_of: 'later' is not a date; write 2024-03-01"),
+        ("data", ("", "cutoffs: monthly\n"), "data.cutoffs: must be a mapping, not 'monthly'"),
+        ("data", ("", "cutoffs: {anchor_days: 1}\n"), "data.cutoffs.anchor_days: must be a list, not 1"),
+        ("data", ("", "label: {lead: 3d}\n"), "data.yaml:28: the key 'label' is given twice (first on line 1)"),
+        ("data", "- a\n", "data.yaml: must be a mapping at the top level"),
+        ("data", ("kind: customers", "kind: history"), "data.tables.customers.valid_from: is missing"),
+        ("features", ("", "windows: [3m, 30d]\n"), "features: feature windows are whole months"),
+        (
+            "features", ("[sum]", "[total]"),
+            "features.measures.usage_minutes.aggregations.0: must be one of count, sum,",
+        ),
+        (
+            "features", ("table: usage,", "table: usge,"),
+            "features.yaml:2 features.measures.usage_minutes.table: no events table 'usge'; did you mean 'usage'?",
+        ),
+        (
+            "features", ("region: region", "regon: region"),
+            "features.yaml:5 features.attributes: 'regon' is not declared",
+        ),
+        (
+            "training", ("logistic", "logstic"),
+            "training.yaml:2 training.estimators.logstic: must be one of xgboost, lightgbm, logistic, not "
+            "'logstic'. did you mean 'logistic'?",
+        ),
+        (
+            "training", ("", "calibration: off\n"),
+            "training.calibration: must be one of auto, sigmoid, isotonic, none, not False",
+        ),
+        ("training", "estimators: {}\n", "training.estimators: needs at least 1"),
+        ("decisions", ("cost: 5", "cost: .inf"), "decisions.actions.call.cost: must be a finite number, not inf"),
+        ("decisions", ("cost: 5", "cost: five"), "decisions.actions.call.cost: must be a number, not 'five'"),
+        ("decisions", ("retention: 0.1", "retention: 1.1"), "must be at most 1.0, not 1.1"),
+        ("decisions", ("[high]", "[hgh]"), "decisions.actions.call.tiers: no tier 'hgh'; did you mean 'high'?"),
+        ("scoring", "tiers: [{name: a, at_least: 0.1}]", "scoring: tiers must go from the highest"),
+        ("serving", "ttl: 1m\n", "serving: ttl is in days or weeks"),
+    ],
+)  # fmt: skip
+def test_a_problem_is_said_in_plain_words(project: Project, section: str, text: str, words: str) -> None:
+    problems = refused(project(**{section: text}))
+    assert any(words in p for p in problems), problems
+
+
+def test_all_problems_of_all_files_come_at_once(project: Project) -> None:
+    problems = refused(project(data=("horizon", "horizn"), decisions="value: {}\nactions: {}\n", serving="port: 0\n"))
+    assert len(problems) == 4
+    assert [next(s for s in ("data", "decisions", "serving") if f"{s}.yaml:" in p) for p in problems] == [
+        "data", "decisions", "decisions", "serving",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a: [1\nb: 2\n", "training.yaml:2: is not YAML"),
+        (b"a:\n\tb: 1\n", "training.yaml:2: is not YAML"),
+        (b"a: 1\nb: J\xe9r\xf4me\n", "training.yaml:2: byte 0xe9 is not UTF-8. Save the file as UTF-8"),
+        (b"a: &x 1\nb: *x\n", "training.yaml:2: is not YAML: aliases (*name) are not read"),
+        (b"a: !!python/object/apply:os.system [ls]\n", "the tag tag:yaml.org,2002:python/object/apply:os.system"),
+        (b"a: 1\x00\n", "is not YAML"),
+        (b"a: 1\n---\nb: 2\n", "training.yaml:2: is not YAML: but found another document"),
+        (b"[" * 2000, "training.yaml"),
+    ],
+)
+def test_files_that_are_not_yaml_are_clear_and_add_no_noise(project: Project, content: bytes, words: str) -> None:
+    problems = refused(project(training=content))
+    assert words in problems[0]
+
+
+def test_a_byte_order_mark_is_fine(project: Project) -> None:
+    load(project(training=b"\xef\xbb\xbfestimators: {logistic: {}}"), environ={})
+
+
+def test_misnamed_files_are_refused(project: Project) -> None:
+    folder = project(score="tiers: []\n")
+    (folder / "serving.yml").write_text("port: 1\n")
+    problems = refused(folder)
+    assert "score.yaml: is not a section file. did you mean 'scoring.yaml'?" in problems[0]
+    assert "serving.yml: is not a section file. did you mean 'serving.yaml'?" in problems[1]
+
+
+def test_find_project_takes_a_name_or_a_folder_and_lists_what_there_is(project: Project, tmp_path: Path) -> None:
+    folder = project()
+    assert find_project("small", tmp_path) == folder
+    assert find_project(str(folder), tmp_path / "elsewhere") == folder
+    with pytest.raises(UsageError, match="did you mean 'small'"):
+        find_project("smal", tmp_path)
+    with pytest.raises(UsageError, match="choose from: small"):
+        find_project("", tmp_path)
+    with pytest.raises(UsageError, match=r"holds no data\.yaml"):
+        find_project(str(tmp_path), tmp_path)
+    with pytest.raises(UsageError, match="holdfast init"):
+        find_project("small", tmp_path / "elsewhere")
+
+
+def test_explain_names_the_origin_of_every_value(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = project()
+    monkeypatch.chdir(folder.parent.parent)
+    loaded = load(
+        folder,
+        sets=["decisions.budget=500"],
+        environ={"HOLDFAST__SERVING__PORT": "9000", "HOLDFAST_DATABASE_URL": "postgresql://u:hush@db/x"},
+    )
+    rows = {row.key: (row.value, row.origin) for row in explain(loaded)}
+    assert rows["data.label.horizon"] == ("1m", "conf/small/data.yaml:2")
+    assert rows["data.tables.usage.columns.minutes.scale"] == (1, "conf/small/data.yaml:26")
+    assert rows["data.label.lead"] == ("0d", "default")
+    assert rows["serving.port"] == (9000, "environment HOLDFAST__SERVING__PORT")
+    assert rows["decisions.budget"] == (500.0, "--set")
+    assert rows["decisions.actions.call.tiers"] == (["high"], "conf/small/decisions.yaml:4")
+    assert rows["scoring.tiers.0.name"] == ("high", "default")
+    assert rows["serving.database_url"] == ("**********", "environment HOLDFAST_DATABASE_URL")
+    assert "hush" not in repr(explain(loaded)) + repr(loaded)
+
+
+def test_the_projects_of_this_repository_load(root: Path) -> None:
+    for folder in sorted((root / "conf").iterdir()):
+        if any(folder.glob("*.yaml")):
+            load(folder, environ={})

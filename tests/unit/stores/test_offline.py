@@ -1,0 +1,152 @@
+"""The offline store: the same tables give the same bytes, whole or not at all."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from online_tables import CUTOFF, tables
+
+from holdfast.artifacts.batches import DecisionBatch, ScoreBatch
+from holdfast.artifacts.dataset import CutoffCount, DatasetManifest, snapshot_schema
+from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
+from holdfast.clock import naive
+from holdfast.errors import DataError, NotFoundError, NotReadyError, StoreError
+from holdfast.stores.offline import latest_dataset, write_dataset
+from holdfast.stores.scores import (
+    decision_cutoffs,
+    read_decisions,
+    read_scores,
+    score_cutoffs,
+    write_decisions,
+    write_scores,
+)
+from holdfast.types import DatasetId
+
+FEB, MAR = datetime(2024, 2, 1, tzinfo=UTC), CUTOFF
+SCHEMA = FeatureSchema(
+    (FeatureSpec("usage", "number", "usage", "usage"), FeatureSpec("plan", "category", "plan", "plan"))
+)
+
+
+def manifest(name: str = "d1", rows: int = 3) -> DatasetManifest:
+    counts = tuple(CutoffCount(c, c, rows, 1, {"matured": rows}) for c in (FEB, MAR))
+    return DatasetManifest(
+        DatasetId(name), "shop", MAR, MAR, "recorded", "", (1,), {"churn": "contractual"}, SCHEMA, counts
+    )
+
+
+def part(cutoff: datetime, ids: str = "cab") -> pa.Table:
+    n = len(ids)
+    return pa.table(
+        {
+            "plan": pa.array(["basic", None, "plus"][:n]).dictionary_encode(),
+            "customer_id": list(ids),
+            "cutoff": pa.array([naive(cutoff)] * n, pa.timestamp("us")),
+            "label": pa.array([0, 1, None][:n], pa.int8()),
+            "state": ["matured"] * n,
+            "label_available_at": pa.array([naive(cutoff)] * n, pa.timestamp("us")),
+            "usage": pa.array([0.1, None, 2.0][:n], pa.float64()),
+            "extra": [1] * n,
+        }
+    )
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
+def test_a_dataset_is_ordered_typed_and_the_latest(tmp_path: Path) -> None:
+    written = write_dataset(tmp_path, manifest(), [(FEB, part(FEB)), (MAR, part(MAR))])
+    found = latest_dataset(tmp_path)
+    assert found == written
+    table = found.read(state=None)
+    assert table.schema == snapshot_schema(SCHEMA)
+    assert table.column("customer_id").to_pylist() == ["a", "b", "c"] * 2
+    assert table.column("plan").to_pylist()[:3] == [None, "plus", "basic"]
+    write_dataset(tmp_path, manifest("d2"), [(FEB, part(FEB)), (MAR, part(MAR))])
+    assert latest_dataset(tmp_path).manifest.dataset_id == "d2"
+
+
+def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "x", manifest(), [(FEB, part(FEB)), (MAR, part(MAR))])
+    reverse = pa.concat_tables([part(FEB)[2:], part(FEB)[:2]])
+    write_dataset(tmp_path / "y", manifest(), [(MAR, part(MAR)), (FEB, reverse)])
+    write_dataset(tmp_path / "y", manifest(), [(MAR, part(MAR)), (FEB, reverse)])
+    assert files(tmp_path / "x") == files(tmp_path / "y")
+    assert set(files(tmp_path / "x")) == {
+        "datasets/LATEST",
+        "datasets/d1/manifest.json",
+        "datasets/d1/cutoff=2024-02-01/part-0.parquet",
+        "datasets/d1/cutoff=2024-03-01/part-0.parquet",
+    }
+    metadata = pq.ParquetFile(tmp_path / "x/datasets/d1/cutoff=2024-02-01/part-0.parquet").metadata
+    assert metadata.row_group(0).column(0).compression == "ZSTD"
+    assert b"pandas" not in (metadata.metadata or {})
+
+
+def test_a_part_that_does_not_fit_is_refused_and_the_old_dataset_stays(tmp_path: Path) -> None:
+    write_dataset(tmp_path, manifest(), [(FEB, part(FEB)), (MAR, part(MAR))])
+    before = files(tmp_path)
+    bad: dict[str, list[tuple[datetime, pa.Table]]] = {
+        "no part for 2024-03-01": [(FEB, part(FEB))],
+        "2 snapshots; the manifest says 3": [(FEB, part(FEB, "ab"))],
+        "does not have it": [(datetime(2024, 4, 1, tzinfo=UTC), part(FEB))],
+        "had it already": [(FEB, part(FEB)), (FEB, part(FEB))],
+        "null or repeated": [(FEB, part(FEB, "aab"))],
+        "rows of another cutoff": [(FEB, part(MAR))],
+        "columns are missing: usage": [(FEB, part(FEB).drop_columns(["usage"]))],
+    }
+    for message, parts in bad.items():
+        with pytest.raises(DataError, match=message):
+            write_dataset(tmp_path, manifest(), parts)
+        assert files(tmp_path) == before
+
+
+def test_no_dataset_or_a_broken_pointer(tmp_path: Path) -> None:
+    with pytest.raises(NotReadyError, match="holdfast build"):
+        latest_dataset(tmp_path)
+    (tmp_path / "datasets").mkdir()
+    for text in ("", "../../etc", "a/b"):
+        (tmp_path / "datasets/LATEST").write_text(text)
+        with pytest.raises(StoreError, match="not a dataset's id"):
+            latest_dataset(tmp_path)
+    (tmp_path / "datasets/LATEST").write_text("gone\n")
+    with pytest.raises(NotFoundError, match="no dataset at"):
+        latest_dataset(tmp_path)
+
+
+def test_scores_and_decisions_come_back_as_written(tmp_path: Path) -> None:
+    t = tables(["a", "b", "c"])
+    write_scores(tmp_path, ScoreBatch(MAR, t.scores, {"n": 3}))
+    write_decisions(tmp_path, DecisionBatch(MAR, t.decisions, {"budget": None}))
+    before = files(tmp_path)
+    assert read_scores(tmp_path) == ScoreBatch(MAR, t.scores, {"n": 3})
+    assert read_decisions(tmp_path, MAR) == DecisionBatch(MAR, t.decisions, {"budget": None})
+    write_scores(tmp_path, ScoreBatch(MAR, t.scores.take([2, 0, 1]), {"n": 3}))
+    assert files(tmp_path) == before
+    assert set(before) == {
+        f"{kind}/cutoff=2024-03-01/{name}"
+        for kind in ("scores", "decisions")
+        for name in ("part-0.parquet", "manifest.json")
+    }
+    (tmp_path / "scores/.tmp-cutoff=2024-04-01-x").mkdir()
+    (tmp_path / "scores/cutoff=soon").mkdir()
+    assert score_cutoffs(tmp_path) == decision_cutoffs(tmp_path) == [MAR]
+
+
+def test_missing_and_damaged_scores(tmp_path: Path) -> None:
+    with pytest.raises(NotReadyError, match="holdfast score"):
+        read_scores(tmp_path)
+    t = tables(["a"])
+    path = write_scores(tmp_path, ScoreBatch(MAR, t.scores, {}))
+    with pytest.raises(NotFoundError, match="no scores of cutoff 2024-02-01.*the latest is 2024-03-01"):
+        read_scores(tmp_path, FEB)
+    (path / "part-0.parquet").write_bytes(b"PAR1 cut")
+    with pytest.raises(StoreError, match=r"cannot read .*holdfast score"):
+        read_scores(tmp_path)
+    with pytest.raises(DataError, match="another cutoff"):
+        write_scores(tmp_path, ScoreBatch(FEB, t.scores, {}))

@@ -1,0 +1,138 @@
+"""The MLflow registry: a mirror of the ledger that can be mended from it."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from holdfast.errors import NotFoundError, StoreError
+from holdfast.stores.registry import Registry
+
+
+@dataclass(frozen=True)
+class Version:
+    version: int
+    bundle_sha256: str
+    dataset_id: str = "d1"
+
+
+@dataclass
+class FakeLedger:
+    first: Version | None = None
+    second: Version | None = None
+
+    def champion(self, project: str) -> Version | None:
+        return self.first
+
+    def challenger(self, project: str) -> Version | None:
+        return self.second
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any connection fails the test: nothing may leave the machine."""
+
+    def refuse(*args: object, **_: object) -> None:
+        raise AssertionError(f"a network connection: {args}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one logged version; making MLflow's tables takes seconds, so tests copy it."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    log(registry(folder), "b1")
+    return folder
+
+
+@pytest.fixture
+def shop(template: Path, tmp_path: Path) -> Iterator[Registry]:
+    (tmp_path / "mlflow.db").write_bytes((template / "mlflow.db").read_bytes())
+    yield registry(tmp_path)
+
+
+def registry(folder: Path) -> Registry:
+    return Registry(f"sqlite:///{folder}/mlflow.db", folder / "artifacts", "shop")
+
+
+def log(to: Registry, bundle: str, dataset: str = "d1") -> tuple[str, str]:
+    found = to.log_version(
+        Path("models/1"),
+        bundle_sha256=bundle,
+        dataset_id=dataset,
+        params={f"p{i}": i for i in range(150)} | {"long": "x" * 9000},
+        metrics={f"m{i}": i / 7 for i in range(1200)},
+        tags={"estimator": "xgboost"},
+    )
+    return found.version, found.run_id
+
+
+def test_a_version_is_logged_once(shop: Registry) -> None:
+    first = log(shop, "b1")
+    assert first == log(shop, "b1")
+    assert first[0] == "1"
+    assert log(shop, "b2")[0] == "2"
+    assert log(shop, "b1", "d2")[0] == "3"
+    run = shop._client.get_run(first[1])
+    assert (len(run.data.params), len(run.data.metrics), run.info.status) == (151, 1200, "FINISHED")
+    assert run.data.metrics["m7"] == 1.0
+    assert run.data.tags["estimator"] == "xgboost"
+    version = shop._client.get_model_version("holdfast-shop", "1")
+    assert version.source.endswith("/models/1")
+    assert version.run_id == first[1]
+
+
+def test_a_run_without_a_version_is_taken_up_again(shop: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(type(shop._client), "create_model_version", lambda *_, **__: 1 / 0)
+        with pytest.raises(StoreError, match="division by zero.*ledger is not affected"):
+            log(shop, "b9")
+    before = len(shop._client.search_runs(["1"]))
+    assert log(shop, "b9")[0] == "2"
+    assert len(shop._client.search_runs(["1"])) == before
+
+
+def test_aliases_follow_the_ledger(shop: Registry) -> None:
+    log(shop, "b2")
+    ledger = FakeLedger(Version(1, "b1"), Version(2, "b2"))
+    assert shop.repair(ledger) == ["champion: none -> 1", "challenger: none -> 2"]
+    assert shop.repair(ledger) == []
+    shop.set_aliases(champion="2", challenger="1")
+    assert shop.repair(ledger) == ["champion: 2 -> 1", "challenger: 1 -> 2"]
+    assert shop.aliases() == {"champion": "1", "challenger": "2"}
+    assert shop.repair(FakeLedger(Version(2, "b2"))) == ["champion: 1 -> 2", "challenger: 2 -> none"]
+    with pytest.raises(NotFoundError, match="does not hold the champion, version 7"):
+        shop.repair(FakeLedger(Version(7, "b7")))
+
+
+def test_an_empty_registry_mirrors_an_empty_ledger(tmp_path: Path) -> None:
+    other = registry(tmp_path)
+    assert other.repair(FakeLedger()) == []
+    with pytest.raises(NotFoundError, match="no model holdfast-shop"):
+        other.set_aliases(champion="1", challenger=None)
+
+
+def test_a_damaged_database_is_a_store_error_without_its_password(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"not a database" * 99)
+    with pytest.raises(StoreError, match="MLflow registry"):
+        log(registry(tmp_path), "b1")
+    with pytest.raises(StoreError, match="MLflow registry") as e:
+        log(Registry("postgresql+psycopg://u:secret@127.0.0.1:1/d", tmp_path, "shop"), "b1")
+    assert "secret" not in str(e.value)
+
+
+def test_nothing_is_logged_or_printed(
+    shop: Registry, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    level = logging.getLogger("mlflow").level
+    log(shop, "b5")
+    assert capfd.readouterr() == ("", "")
+    assert not [r for r in caplog.records if r.name.startswith(("mlflow", "alembic"))]
+    assert logging.getLogger("mlflow").level == level
