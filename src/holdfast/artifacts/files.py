@@ -13,7 +13,12 @@ from typing import Any
 
 from holdfast.errors import StoreError
 
-TEMPORARY = ".tmp-"
+TEMPORARY = ".tmp~"
+"""Temporary names are ``.tmp~<name>~<pid>~<random>``: no name of ours has a tilde, so no name is another's prefix."""
+
+
+def _temporary_prefix(path: Path) -> str:
+    return f"{TEMPORARY}{path.name}~{os.getpid()}~"
 
 
 def canonical_json(value: Any) -> str:
@@ -40,7 +45,7 @@ def writing_file(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(prefix=f"{TEMPORARY}{path.name}-", dir=path.parent)
+        fd, name = tempfile.mkstemp(prefix=_temporary_prefix(path), dir=path.parent)
         os.close(fd)
     except OSError as e:
         raise _cannot_write(path, e) from e
@@ -67,7 +72,7 @@ def writing_folder(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         clear_temporary(path)
-        temporary = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{path.name}-", dir=path.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=_temporary_prefix(path), dir=path.parent))
     except OSError as e:
         raise _cannot_write(path, e) from e
     try:
@@ -84,19 +89,32 @@ def writing_folder(path: Path) -> Iterator[Path]:
 
 
 def clear_temporary(path: Path) -> None:
-    """Remove what killed writers of ``path`` left beside it."""
-    for left in path.parent.glob(f"{TEMPORARY}{path.name}-*"):
+    """Remove what killed writers of ``path`` left beside it; writers that still live keep theirs."""
+    for left in path.parent.glob(f"{TEMPORARY}{path.name}~*"):
+        pid = left.name.removeprefix(f"{TEMPORARY}{path.name}~").partition("~")[0]
+        if pid.isdigit() and _alive(int(pid)):
+            continue
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
         else:
             left.unlink(missing_ok=True)
 
 
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _replace_folder(new: Path, path: Path) -> None:
     if not path.exists():
         new.rename(path)
         return
-    aside = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{path.name}-old-", dir=path.parent))
+    aside = Path(tempfile.mkdtemp(prefix=_temporary_prefix(path), dir=path.parent))
     old = aside / path.name
     path.rename(old)
     try:

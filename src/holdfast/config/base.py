@@ -9,6 +9,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, Wi
 
 from holdfast.clock import Span, iso, parse_instant, utc
 
+FIRST_YEAR, LAST_YEAR = 1900, 2200
+"""Other years are slips, and stepping from them could leave what dates can hold."""
+
 LONGEST_MONTHS = 1200
 LONGEST_DAYS = 36525
 """Longer spans are slips, and would run past the last year that dates have."""
@@ -34,12 +37,14 @@ def _span(value: Any) -> Span:
 
 
 def _instant(value: Any) -> datetime:
-    if isinstance(value, date):  # datetime is a date too; YAML reads 2024-03-01 as one
-        return utc(value)
     try:
-        return parse_instant(str(value))
-    except ValueError as e:
+        # datetime is a date too; YAML reads 2024-03-01 as one
+        instant = utc(value) if isinstance(value, date) else parse_instant(str(value))
+    except (ValueError, OverflowError) as e:
         raise ValueError(f"{value!r} is not a date; write 2024-03-01 or 2024-03-01T09:30:00Z") from e
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise ValueError(f"{iso(instant)} is not between the years {FIRST_YEAR} and {LAST_YEAR}")
+    return instant
 
 
 SpanField = Annotated[

@@ -6,6 +6,7 @@ written, so a column called ``no`` or ``2024`` keeps its name.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +18,9 @@ from holdfast.errors import shown
 KeyPath: TypeAlias = tuple[str, ...]
 
 _PLAIN_TAGS = {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
+_NUMBER_TAGS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+_MISREAD = re.compile(r":|^[-+]?0[0-9_]+$")
+"""YAML 1.1 reads 12:30 as 750 and 010 as 8; nobody means that."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +131,17 @@ def _mapping(loader: _Loader, node: yaml.Node, path: KeyPath, document: Document
 
 def _scalar(loader: _Loader, node: yaml.ScalarNode, document: Document) -> Any:
     line = node.start_mark.line + 1
+    if node.tag in _NUMBER_TAGS and _MISREAD.search(node.value):
+        what = f"{shown(node.value)} would be read in base 60 or 8"
+        document.flaws.append(Flaw(line, what, "Quote it, or write a plain number."))
+        return None
     try:
-        return loader.construct_object(node)
+        value = loader.construct_object(node)
+        if not isinstance(value, bytes):
+            return value
+        document.flaws.append(Flaw(line, f"the tag {node.tag} is not read", "Remove it."))
     except yaml.YAMLError:
         document.flaws.append(Flaw(line, f"the tag {node.tag} is not read", "Remove it."))
-    except ValueError as e:  # 2024-02-30 looks like a date to YAML and is none
+    except (ValueError, OverflowError) as e:  # 2024-02-30 looks like a date to YAML and is none
         document.flaws.append(Flaw(line, f"{shown(node.value)} cannot be read: {e}", "Correct it, or quote it."))
     return None

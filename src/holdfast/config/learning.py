@@ -17,7 +17,7 @@ class EstimatorConfig(Section):
     """One candidate estimator."""
 
     params: dict[str, Any] = Field(default_factory=dict)
-    """Passed to the library; named as the library names them."""
+    """Named as in holdfast.models: rounds, learning_rate, depth, subsample, colsample, l1, l2, …"""
     search: dict[str, tuple[float, float]] = Field(default_factory=dict)
     """Search space for tuning: parameter -> [low, high]."""
     imbalance: Imbalance = "none"
@@ -41,7 +41,6 @@ class Folds(Section):
     """Extra time between the last training label and a test cutoff (purging is always on)."""
     groups: Annotated[int, Field(ge=2)] = 5
     """Customer-grouped folds, where history is reconstructed."""
-    repeats: PositiveInt = 1
 
 
 class Promotion(Section):
@@ -62,7 +61,6 @@ class TrainingSection(Section):
     """Features left out of the model (still in the dataset and in slices)."""
     folds: Folds = Folds()
     tuning: Tuning = Tuning()
-    calibration: Literal["auto", "sigmoid", "isotonic", "none"] = "auto"
     bootstrap: Annotated[int, Field(ge=50, le=5000)] = 200
     """Replicates of the customer-clustered bootstrap."""
     seed: Annotated[int, Field(ge=0)] = 7

@@ -69,6 +69,8 @@ def _words(kind: str, context: Mapping[str, Any], details: ErrorDetails, word: s
         return "must be " + _BOUNDS[kind].format(**context), ""
     if kind == "too_short":
         return f"needs at least {context['min_length']}", ""
+    if kind == "too_long":
+        return f"may have at most {context['max_length']}", ""
     name = kind.split("_")[0]
     if name in _KINDS:
         return f"must be {_KINDS[name][0]}", _KINDS[name][1]

@@ -85,8 +85,8 @@ def compute_measured(trial: Trial, confidence: float) -> Measured:
     to the log ratio is summed by customer, so rows of one customer count as one draw.
 
     With fewer than `MIN_CHURNED_TREATED` treated churners half a churner is added to each arm's effective
-    counts and the interval is Walter's (1975, "The distribution of Levin's measure of attributable risk"): an arm
-    without any churner is no proof of a perfect action.
+    counts and the interval is Walter's (1975, "The distribution of Levin's measure of attributable risk"), up to 1
+    where none churned: an arm without any churner is no proof of a perfect action.
 
     Parameters
     ----------
@@ -111,7 +111,8 @@ def compute_measured(trial: Trial, confidence: float) -> Measured:
     return Measured(
         retention=1.0 - float(np.exp(log_ratio)),
         low=1.0 - float(np.exp(log_ratio + z * error)),
-        high=1.0 - float(np.exp(log_ratio - z * error)),
+        # where none of the treated churned, the data do not rule out that none ever would
+        high=1.0 - float(np.exp(log_ratio - z * error)) if y[t].any() else 1.0,
         rate_treated=rate1,
         rate_control=rate0,
         difference=rate1 - rate0,

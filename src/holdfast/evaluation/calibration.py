@@ -129,8 +129,12 @@ def calibration_line(y: ArrayLike, p: ArrayLike) -> CalibrationLine:
     """Calibration intercept and slope, by logistic regression of y on logit(p)."""
     labels, probabilities, _ = _probabilities(y, p)
     margin: FloatArray = logit(np.clip(probabilities, P_FLOOR, 1 - P_FLOOR))
+    undefined = CalibrationLine(float("nan"), float("nan"))
     if labels.min() == labels.max() or margin.min() == margin.max():
-        return CalibrationLine(float("nan"), float("nan"))
+        return undefined
+    churned, stayed = margin[labels == 1], margin[labels == 0]
+    if stayed.max() <= churned.min() or churned.max() <= stayed.min():
+        return undefined  # separable: the likelihood has no maximum
     intercept, slope = logit_line(margin, labels)
     return CalibrationLine(intercept, slope)
 

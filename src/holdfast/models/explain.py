@@ -179,12 +179,12 @@ def reasons(
 
 def _values(picked: IntArray, schema: FeatureSchema, rows: pa.Table) -> NDArray[np.object_]:
     """The value of each picked feature, (n, top): one column is read at a time, never a row."""
-    table = schema.conform(rows)
+    used = np.unique(picked[picked != NONE]).tolist()
+    table = FeatureSchema(tuple(schema.features[i] for i in used)).conform(rows)
     values = np.full(picked.shape, None, dtype=object)
-    for i in np.unique(picked[picked != NONE]).tolist():
+    for k, i in enumerate(used):
         at = picked == i
-        wanted = table.column(i).take(pa.array(np.nonzero(at)[0]))
-        values[at] = as_values(wanted)
+        values[at] = as_values(table.column(k).take(pa.array(np.nonzero(at)[0])))
     return values
 
 

@@ -45,7 +45,7 @@ class PerformanceReport:
     skill : 1 - log loss / log loss of always predicting the observed rate; unlike the log loss itself it does not move
         only because churn became more or less frequent
     increase, increase_low, increase_high : log loss / the test's log loss - 1, interval with both errors
-    observed, expected : churners and the sum of the predictions
+    observed, expected : churners and the sum of the predictions, weighted
     ratio, ratio_low, ratio_high : observed / expected, 1 is calibrated in the large
     calibration_p : probability of observed at least this far from expected if the predictions were right
     """
@@ -62,7 +62,7 @@ class PerformanceReport:
     increase: float | None = None
     increase_low: float | None = None
     increase_high: float | None = None
-    observed: int = 0
+    observed: float = 0.0
     expected: float = 0.0
     ratio: float | None = None
     ratio_low: float | None = None
@@ -80,6 +80,7 @@ def compute_performance(
     *,
     min_rows: int,
     customers: Sequence[str] | NDArray[Any] | None = None,
+    weight: NDArray[Any] | None = None,
     confidence: float = CONFIDENCE,
 ) -> PerformanceReport:
     """Log loss and calibration in the large of scored snapshots that have matured.
@@ -95,16 +96,20 @@ def compute_performance(
     test : the champion's test figures
     min_rows : fewer rows than this: no verdict
     customers : (n,) ids, where customers occur more than once
+    weight : (n,) positive, 1 by default. Contacted customers churn less *because* they were contacted, so a good
+        model would look too gloomy on them. Leave them out, and let the holdout stand for them: weight 1 for customers
+        never chosen for an action, 1 / holdout share for those held out (inverse probability of being left alone)
 
     Raises
     ------
     DataError
-        Lengths differ, a label is not 0 or 1, or a probability is not in [0, 1].
+        Lengths differ, a label is not 0 or 1, a probability is not in [0, 1] or a weight is not positive.
     """
     y, p = np.asarray(labels, dtype=np.float64), np.asarray(probability, dtype=np.float64)
-    _check(y, p, customers, test)
-    n, observed, expected = len(y), int(y.sum()), float(p.sum())
-    why_not = _why_not(n, observed, min_rows)
+    w = np.ones_like(y) if weight is None else np.asarray(weight, dtype=np.float64)
+    _check(y, p, w, customers, test)
+    n, observed, expected = len(y), float(w @ y), float(w @ p)
+    why_not = _why_not(n, int(y.sum()), min_rows)
     if why_not:
         return PerformanceReport(n, False, why_not, confidence, observed=observed, expected=expected)
     group = np.arange(n) if customers is None else np.unique(np.asarray(customers), return_inverse=True)[1]
@@ -112,16 +117,16 @@ def compute_performance(
 
     q = np.clip(p, P_FLOOR, 1.0 - P_FLOOR)
     loss = -(y * np.log(q) + (1.0 - y) * np.log1p(-q))
-    mean = float(loss.mean())
-    error = _clustered(loss - mean, group) / n
-    rate = observed / n
+    mean = float(np.average(loss, weights=w))
+    error = _clustered(w * (loss - mean), group) / float(w.sum())
+    rate = observed / float(w.sum())
     entropy = -(rate * np.log(rate) + (1.0 - rate) * np.log1p(-rate))
     # on the log scale, where the ratio of two means is nearer to normal
     log_ratio = float(np.log(mean / test.log_loss))
     log_error = float(np.hypot(error / mean, test.log_loss_error / test.log_loss))
 
-    binomial = float(np.sqrt(np.sum(p * (1.0 - p))))
-    spread = max(binomial, _clustered(y - p, group)) if customers is not None else binomial
+    binomial = float(np.sqrt(np.sum(w**2 * p * (1.0 - p))))
+    spread = max(binomial, _clustered(w * (y - p), group)) if customers is not None else binomial
     return PerformanceReport(
         rows=n,
         enough=True,
@@ -158,10 +163,15 @@ def _clustered(residual: FloatArray, group: NDArray[np.int64]) -> float:
     return float(np.sqrt(len(sums) / max(len(sums) - 1, 1) * np.sum(sums**2)))
 
 
-def _check(y: FloatArray, p: FloatArray, customers: Sequence[str] | NDArray[Any] | None, test: TestFigures) -> None:
+def _check(
+    y: FloatArray, p: FloatArray, w: FloatArray, customers: Sequence[str] | NDArray[Any] | None, test: TestFigures
+) -> None:
     problems = []
-    if y.ndim != 1 or y.shape != p.shape or (customers is not None and len(customers) != len(y)):
-        problems.append(Problem("labels", f"{y.shape} labels and {p.shape} probabilities do not fit together"))
+    if y.ndim != 1 or not y.shape == p.shape == w.shape or (customers is not None and len(customers) != len(y)):
+        what = f"{y.shape} labels, {p.shape} probabilities and {w.shape} weights do not fit together"
+        problems = [Problem("labels", what)]
+    elif not (np.isfinite(w) & (w > 0)).all():
+        problems.append(Problem("weight", "a weight is not positive"))
     if not np.isin(y, (0.0, 1.0)).all():
         problems.append(Problem("labels", "a label is neither 0 nor 1", "Give matured snapshots only."))
     if not ((p >= 0) & (p <= 1)).all():

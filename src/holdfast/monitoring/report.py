@@ -88,7 +88,7 @@ def _performance_lines(performance: PerformanceReport | None) -> list[str]:
     ]
     if p.ratio is not None:
         lines.append(
-            f"  {p.observed:,} churned, {p.expected:,.1f} expected: ratio {p.ratio:.2f} "
+            f"  {p.observed:,.0f} churned, {p.expected:,.1f} expected: ratio {p.ratio:.2f} "
             f"({p.ratio_low:.2f} to {p.ratio_high:.2f})"
         )
     return lines

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.clock import parse_instant
 from holdfast.errors import StoreError
-from holdfast.stores.online import FORMAT_VERSION, MATERIALIZE, GenerationMeta
+from holdfast.stores.online_format import FORMAT_VERSION, MATERIALIZE
+from holdfast.stores.online_row import GenerationMeta
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from holdfast.artifacts.batches import DECISION_SCHEMA, SCORE_SCHEMA
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.errors import DataError, Problem
-from holdfast.stores.online import NO_CODE, WIDTH
+from holdfast.stores.online_format import NO_CODE, WIDTH
 
 _ELSEWHERE = ("customer_id", "cutoff", "probability", "tier", "segment", "expected_value")
 DECISION_FIELDS = tuple(name for name in DECISION_SCHEMA.names if name not in _ELSEWHERE)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -11,20 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.errors import NotFoundError, StoreError, UsageError, did_you_mean, shown
-from holdfast.stores.online import (
+from holdfast.stores.online_cursor import decode, encode
+from holdfast.stores.online_file import broken, open_generation, read_meta
+from holdfast.stores.online_format import (
     COLUMNS,
     POINTER,
     RANKS,
-    GenerationMeta,
-    OnlineRow,
     Order,
-    Page,
     Pointer,
     generation_file,
-    is_generation,
     not_ready,
 )
-from holdfast.stores.online_file import broken, open_generation, read_meta
+from holdfast.stores.online_row import GenerationMeta, OnlineRow, Page
 
 IDS_PER_QUERY = 500  # below SQLite's oldest limit on parameters, 999
 MAX_PAGE = 1000
@@ -189,7 +185,7 @@ class OnlineReader:
             raise UsageError(f"order is {shown(order)}", fix=did_you_mean(order, RANKS))
         generation, after = self._now[1], -1
         if cursor is not None:
-            name, after = _decode(cursor, [order, tier, segment])
+            name, after = decode(cursor, [order, tier, segment])
             with self._lock:
                 generation = self._generation(name, gone="the cursor's generation is no longer kept")
         rank = RANKS[order]
@@ -202,7 +198,7 @@ class OnlineReader:
         more = len(found) > limit
         return Page(
             rows,
-            _encode(generation.meta.generation, found[limit - 1][-1], [order, tier, segment]) if more else None,
+            encode(generation.meta.generation, found[limit - 1][-1], [order, tier, segment]) if more else None,
             generation.meta.generation,
         )
 
@@ -228,23 +224,3 @@ class OnlineReader:
                 raise NotFoundError(f"{gone} ({name})", fix="Start again without a cursor.")
             self._open[name] = _Generation(path)
         return self._open[name]
-
-
-def _encode(generation: str, rank: int, query: list[str | None]) -> str:
-    return base64.urlsafe_b64encode(json.dumps([generation, rank, query]).encode()).decode().rstrip("=")
-
-
-def _decode(cursor: str, query: list[str | None]) -> tuple[str, int]:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        generation, rank, asked = json.loads(text)
-        whole = isinstance(generation, str) and is_generation(generation) and isinstance(rank, int)
-    except (ValueError, TypeError):
-        whole = False
-    if not whole:
-        raise UsageError(f"{shown(cursor)} is not a cursor", fix="Give next_cursor of the page before, or none.")
-    if asked != query:
-        raise UsageError(
-            "the cursor is of another order, tier or segment", fix="Repeat the first page's, or give none."
-        )
-    return generation, rank

@@ -15,19 +15,19 @@ from holdfast.artifacts.files import TEMPORARY, write_json, writing_file
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.clock import iso
 from holdfast.errors import NotFoundError, StoreError
-from holdfast.stores.online import (
+from holdfast.stores.online_file import open_generation, read_meta
+from holdfast.stores.online_format import (
     FORMAT_VERSION,
     INDEXES,
     MATERIALIZE,
     POINTER,
     SUFFIX,
     TABLES,
-    GenerationMeta,
     Pointer,
     generation_file,
 )
-from holdfast.stores.online_file import open_generation, read_meta
 from holdfast.stores.online_pack import Packed, pack
+from holdfast.stores.online_row import GenerationMeta
 
 GENERATION_DIGITS = 16
 PAGE_BYTES = 8192  # a packed row of 60 features with its reasons is about 1.5 kB; fewer overflow pages than 4096

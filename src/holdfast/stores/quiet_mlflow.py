@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy import create_engine, inspect
+from sqlalchemy.pool import NullPool
+
 from holdfast.errors import HoldfastError, StoreError
 
 OFFLINE = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_ENABLE_ASYNC_LOGGING": "false"}
@@ -46,3 +49,15 @@ def load_mlflow() -> Any:
     """Import MLflow (about 3 s the first time) with telemetry off. Call it inside `quiet_mlflow`."""
     os.environ.update(OFFLINE)
     return importlib.import_module("mlflow")
+
+
+def check_reachable(uri: str) -> None:
+    """Connect once. MLflow itself retries for 100 s before it says that a database is not there.
+
+    Raises
+    ------
+    SQLAlchemyError, ModuleNotFoundError
+        The database cannot be read, or its driver is missing.
+    """
+    engine = create_engine(uri, poolclass=NullPool)
+    inspect(engine).has_table("experiments")

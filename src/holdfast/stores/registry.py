@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from holdfast.errors import NotFoundError
-from holdfast.stores.quiet_mlflow import load_mlflow, quiet_mlflow
+from holdfast.stores.quiet_mlflow import check_reachable, load_mlflow, quiet_mlflow
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -159,6 +159,8 @@ class Registry:
     def _client(self) -> Any:
         if self.uri.startswith("sqlite:///"):
             Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        if not self.uri.startswith("http"):
+            check_reachable(self.uri)
         return load_mlflow().MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     def _find(self, bundle_sha256: str, dataset_id: str) -> RegistryVersion | None:

@@ -123,6 +123,28 @@ def test_a_problem_is_said_in_plain_words(project: Project, section: str, text: 
     assert any(words in p for p in problems), problems
 
 
+@pytest.mark.parametrize(
+    ("section", "line", "words"),
+    [
+        ("serving", "port: 12:30", "serving.yaml:1: '12:30' would be read in base 60 or 8. Quote it"),
+        ("serving", "port: 010", "'010' would be read in base 60 or 8"),
+        ("serving", "port: !!binary aGk=", "the tag tag:yaml.org,2002:binary is not read"),
+        ("training", "estimators: {xgboost: {search: {a: [1, 2, 3]}}}", "xgboost.search.a: may have at most 2, not [1"),
+        ("training", "estimators: {xgboost: {search: {a: [1]}}}", "training.estimators.xgboost.search.a.1: is missing"),
+        ("training", "estimators: {xgboost: }", "training.estimators.xgboost: must be a mapping, not None"),
+    ],
+)
+def test_what_yaml_or_people_misread_is_said(project: Project, section: str, line: str, words: str) -> None:
+    problems = refused(project(**{section: f"{line}\n"}))
+    assert any(words in p for p in problems), problems
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00+14:00", "9000-01-01"])
+def test_years_that_cannot_be_meant_are_refused(project: Project, instant: str) -> None:
+    problems = refused(project(data=("", f"known_as_of: {instant}\n")))
+    assert "data.known_as_of" in problems[0]
+
+
 def test_all_problems_of_all_files_come_at_once(project: Project) -> None:
     problems = refused(project(data=("horizon", "horizn"), decisions="value: {}\nactions: {}\n", serving="port: 0\n"))
     assert len(problems) == 4

@@ -65,7 +65,7 @@ def test_what_a_section_refuses(model: type[Section], values: dict[str, Any], wo
 
 def test_sections_are_frozen_and_refuse_unknown_keys() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Cutoffs().anchor_days = (2,)  # type: ignore[misc]
+        Cutoffs().anchor_days = (2,)
     with pytest.raises(ValidationError, match="Extra inputs"):
         Cutoffs.model_validate({"frist": "2024-01-01"})
 

@@ -208,7 +208,6 @@ def test_reserved_names(section: Build) -> None:
         section(segments={"value_quantiles": [0.5], "names": ["unknown", "top"]})
 
 
-@pytest.mark.slow
 def test_a_hundred_thousand_customers(section: Build, customers: Customers) -> None:
     batch = run(customers(99_999, 8), section(budget=50_000.0))
     assert batch.manifest["budget"]["gap"] < 0.001 * batch.manifest["expected_value"]

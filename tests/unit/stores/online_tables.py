@@ -13,7 +13,7 @@ import pyarrow as pa
 from holdfast.artifacts.batches import DECISION_SCHEMA, SCORE_SCHEMA
 from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
 from holdfast.clock import naive
-from holdfast.stores.online_write import OnlineWriter
+from holdfast.stores.online import OnlineWriter
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 REASON = {

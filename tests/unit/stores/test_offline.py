@@ -143,7 +143,7 @@ def test_missing_and_damaged_scores(tmp_path: Path) -> None:
         read_scores(tmp_path)
     t = tables(["a"])
     path = write_scores(tmp_path, ScoreBatch(MAR, t.scores, {}))
-    with pytest.raises(NotFoundError, match="no scores of cutoff 2024-02-01.*the latest is 2024-03-01"):
+    with pytest.raises(NotFoundError, match=r"no scores of cutoff 2024-02-01.*the latest is 2024-03-01"):
         read_scores(tmp_path, FEB)
     (path / "part-0.parquet").write_bytes(b"PAR1 cut")
     with pytest.raises(StoreError, match=r"cannot read .*holdfast score"):

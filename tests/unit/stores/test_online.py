@@ -13,9 +13,8 @@ import pytest
 from online_tables import CUTOFF, REASON, Tables, tables, write
 
 from holdfast.errors import DataError, NotFoundError, NotReadyError, StoreError, UsageError
-from holdfast.stores.online import POINTER
-from holdfast.stores.online_read import OnlineReader
-from holdfast.stores.online_write import OnlineWriter
+from holdfast.stores.online import OnlineReader, OnlineWriter
+from holdfast.stores.online_format import POINTER
 
 IDS = [f"C{i:03d}" for i in range(100)]
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from online_tables import tables, write
 
-from holdfast.stores.online_read import OnlineReader
-from holdfast.stores.online_write import OnlineWriter
+from holdfast.stores.online import OnlineReader, OnlineWriter
 
 IDS = [f"C{i:04d}" for i in range(300)]
 
@@ -23,7 +22,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from online_tables import tables, write
-from holdfast.stores.online_write import OnlineWriter
+from holdfast.stores.online import OnlineWriter
 folder = Path(sys.argv[1])
 t = tables([f"C{i:05d}" for i in range(3000)], seed=2)
 print("ready", flush=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,9 +52,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shop(template: Path, tmp_path: Path) -> Iterator[Registry]:
+def shop(template: Path, tmp_path: Path) -> Registry:
     (tmp_path / "mlflow.db").write_bytes((template / "mlflow.db").read_bytes())
-    yield registry(tmp_path)
+    return registry(tmp_path)
 
 
 def registry(folder: Path) -> Registry:
@@ -92,7 +91,7 @@ def test_a_version_is_logged_once(shop: Registry) -> None:
 def test_a_run_without_a_version_is_taken_up_again(shop: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(type(shop._client), "create_model_version", lambda *_, **__: 1 / 0)
-        with pytest.raises(StoreError, match="division by zero.*ledger is not affected"):
+        with pytest.raises(StoreError, match=r"division by zero.*ledger is not affected"):
             log(shop, "b9")
     before = len(shop._client.search_runs(["1"]))
     assert log(shop, "b9")[0] == "2"

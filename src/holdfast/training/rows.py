@@ -1,0 +1,73 @@
+"""Training rows and folds as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from holdfast.artifacts.schema import FeatureSchema
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Matured snapshots: ``table`` has customer_id, cutoff, label and the schema's columns."""
+
+    table: pa.Table
+    schema: FeatureSchema
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @cached_property
+    def y(self) -> FloatArray:
+        """(n,) labels, 0 or 1."""
+        return np.asarray(self.table.column("label").to_numpy(), dtype=np.float64)
+
+    @cached_property
+    def customers(self) -> IntArray:
+        """(n,) codes; one per customer."""
+        codes = self.table.column("customer_id").combine_chunks().dictionary_encode().indices
+        return np.asarray(codes.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    @cached_property
+    def cutoffs(self) -> npt.NDArray[Any]:
+        """(n,) datetime64[us]."""
+        return np.asarray(self.table.column("cutoff").to_numpy(), dtype="datetime64[us]")
+
+    def take(self, rows: IntArray) -> pa.Table:
+        """The features of some rows."""
+        return self.table.select(self.schema.names).take(pa.array(rows))
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Row numbers to train on and to measure on; ``name`` is for people."""
+
+    name: str
+    train: IntArray
+    test: IntArray
+
+
+@dataclass(frozen=True)
+class FoldPlan:
+    """How a model is validated and tested.
+
+    Attributes
+    ----------
+    folds : each predicts rows its model has not seen
+    final : the model that is kept is fitted on ``final.train`` and, where ``timed``, measured on ``final.test``
+    timed : walk-forward in time; otherwise customer-grouped, and the folds' own predictions are what is measured
+    """
+
+    folds: Sequence[Fold]
+    final: Fold
+    timed: bool

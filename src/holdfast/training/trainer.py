@@ -1,0 +1,205 @@
+"""Training: candidates on folds, the best calibrated and fitted, measured once, and put in a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from holdfast.artifacts.schema import FeatureSchema
+from holdfast.config.learning import TrainingSection
+from holdfast.evaluation.calibration import ece
+from holdfast.evaluation.intervals import Evaluation, evaluate
+from holdfast.evaluation.slices import by_slice
+from holdfast.models.bundle import Bundle, Provenance
+from holdfast.models.reference import reference_of
+from holdfast.models.registry import params_of
+from holdfast.training.candidates import Candidate, best, compare, cross_calibrated, fit, out_of_fold
+from holdfast.training.rows import FloatArray, FoldPlan, IntArray, TrainingRows
+from holdfast.training.tuning import tuned
+
+MIN_SLICE = 200
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the bundle's manifest says of where it came from."""
+
+    dataset_id: str
+    config_hash: str
+    code_version: str
+    libraries: Mapping[str, str]
+    extra: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Predictions of rows the model has not seen, and what they are worth."""
+
+    rows: IntArray
+    p: FloatArray
+    evaluation: Evaluation
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A bundle with the evidence for it."""
+
+    bundle: Bundle
+    measured: Measured
+    candidates: list[dict[str, Any]]
+    metrics: dict[str, Any]
+
+
+def train(
+    rows: TrainingRows,
+    plan: FoldPlan,
+    config: TrainingSection,
+    facts: Facts,
+    *,
+    threads: int,
+    reference: Callable[[TrainingRows, IntArray, FloatArray], Mapping[str, Any]],
+    progress: Callable[[str], None] = lambda _: None,
+) -> Trained:
+    """Choose, calibrate, fit and measure a model.
+
+    Parameters
+    ----------
+    rows : matured snapshots
+    plan : purged walk-forward folds, or customer-grouped ones
+    reference : what monitoring wants remembered, from training rows and their unseen predictions
+    progress : told what is being done
+
+    Returns
+    -------
+    Trained
+        The kept model is fitted on ``plan.final.train``. Where ``plan.timed`` it is measured once on
+        ``plan.final.test``; otherwise the figures are those of the folds, each row predicted by a model that
+        saw neither it nor any other row of its customer.
+    """
+    schema = rows.schema.without(config.exclude)
+    candidates: list[Candidate] = []
+    for name, estimator in config.estimators.items():
+        progress(f"{name}: {len(plan.folds)} folds")
+        candidates.append(tuned(rows, schema, plan, name, estimator, config.tuning, seed=config.seed, threads=threads))
+    chosen = best(candidates)
+    progress(f"{chosen.name}: fitting on {len(plan.final.train):,} snapshots")
+    fitted = fit(rows, plan.final.train, schema, chosen.estimator, chosen.config, seed=config.seed)
+    calibrator = chosen.calibration.calibrator
+    if plan.timed:
+        margin = fitted.model.margin(fitted.encoder.transform(rows.take(plan.final.test)))
+        unseen, p = plan.final.test, calibrator.probability(margin)
+    else:
+        unseen, p = chosen.rows, cross_calibrated(chosen, rows.y[chosen.rows])
+    progress("measuring, with intervals")
+    measured = measure(rows, unseen, p, config, seed=config.seed)
+    metrics = {
+        "test": measured.detail,
+        "candidates": compare(candidates),
+        "folds": {
+            "kind": "purged walk-forward" if plan.timed else "grouped by customer",
+            "validation": [{"name": f.name, "train": len(f.train), "test": len(f.test)} for f in plan.folds],
+            "final": {"name": plan.final.name, "train": len(plan.final.train), "test": len(plan.final.test)},
+        },
+        "end_state": _end_state(rows, schema, plan, chosen, config, measured, threads, progress),
+    }
+    training = rows.take(plan.final.train)
+    provenance = Provenance(
+        dataset_id=facts.dataset_id,
+        config_hash=facts.config_hash,
+        code_version=facts.code_version,
+        estimator=chosen.name,
+        seed=config.seed,
+        params=params_of(chosen.estimator),
+        libraries=dict(facts.libraries),
+        extra=dict(facts.extra),
+    )
+    bundle = Bundle(
+        encoder=fitted.encoder,
+        model=fitted.model,
+        calibrator=calibrator,
+        reference={**reference_of(training, schema), **reference(rows, plan.final.train, p)},
+        metrics=metrics,
+        provenance=provenance,
+    )
+    return Trained(bundle, measured, metrics["candidates"], metrics)
+
+
+def measure(rows: TrainingRows, unseen: IntArray, p: FloatArray, config: TrainingSection, *, seed: int) -> Measured:
+    """Metrics of unseen rows with customer-clustered intervals, by cutoff and by slice."""
+    y, customers = rows.y[unseen], rows.customers[unseen]
+    evaluation = evaluate(y, p, customers, replicates=config.bootstrap, seed=seed)
+    detail: dict[str, Any] = {
+        **evaluation.to_json(),
+        "base_rate": evaluation.base_rate,
+        "ece": float(ece(y, p)),
+        "mean_probability": float(p.mean()),
+        "by_cutoff": _by_cutoff(rows, unseen, p, config, seed),
+    }
+    slices: dict[str, Any] = {}
+    for column in config.slices:
+        if column in rows.schema.names:
+            values = rows.table.column(column).take(unseen).to_pylist()
+            slices[column] = by_slice(y, p, column, values, clusters=customers, min_rows=MIN_SLICE).to_json()
+    detail["slices"] = slices
+    return Measured(unseen, p, evaluation, detail)
+
+
+def _by_cutoff(
+    rows: TrainingRows, unseen: IntArray, p: FloatArray, config: TrainingSection, seed: int
+) -> list[dict[str, Any]]:
+    y, customers, cutoffs = rows.y[unseen], rows.customers[unseen], rows.cutoffs[unseen]
+    found: list[dict[str, Any]] = []
+    for cutoff in np.unique(cutoffs):
+        mine: npt.NDArray[np.bool_] = cutoffs == cutoff
+        positives = int(y[mine].sum())
+        entry: dict[str, Any] = {"cutoff": str(cutoff)[:10], "n": int(mine.sum()), "positives": positives}
+        if 0 < positives < mine.sum():
+            entry |= evaluate(
+                y[mine], p[mine], customers[mine], metrics=("roc_auc", "average_precision", "log_loss"),
+                replicates=config.bootstrap, seed=seed,
+            ).to_json()  # fmt: skip
+        found.append(entry)
+    return found
+
+
+def _end_state(
+    rows: TrainingRows,
+    schema: FeatureSchema,
+    plan: FoldPlan,
+    chosen: Candidate,
+    config: TrainingSection,
+    measured: Measured,
+    threads: int,
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    """The figures without end-state columns, beside those with them."""
+    columns = schema.end_state
+    without = schema.without(columns)
+    if not columns or not len(without):
+        return {"columns": columns}
+    progress(f"measuring again without {len(columns)} end-state columns")
+    names = ("roc_auc", "average_precision")
+    if plan.timed:
+        fitted = fit(rows, plan.final.train, without, chosen.estimator, chosen.config, seed=config.seed)
+        score = fitted.model.margin(fitted.encoder.transform(rows.take(plan.final.test)))
+        unseen = plan.final.test
+    else:
+        again = out_of_fold(
+            rows, without, plan, chosen.name, chosen.config, seed=config.seed, threads=threads,
+            estimator=chosen.estimator,
+        )  # fmt: skip
+        unseen, score = again.rows, again.margin
+    p = 1.0 / (1.0 + np.exp(-score))
+    bare = evaluate(
+        rows.y[unseen], p, rows.customers[unseen], metrics=names, replicates=config.bootstrap, seed=config.seed
+    )
+    return {
+        "columns": columns,
+        "with": {name: measured.evaluation[name].to_json() for name in names},
+        "without": {name: bare[name].to_json() for name in names},
+    }
