@@ -1,0 +1,1 @@
+"""The command line: parse, call a pipeline, render. No logic of its own."""

@@ -59,7 +59,7 @@ class FeaturesSection(Section):
     attributes: dict[str, str] = Field(default_factory=dict)
     """Columns of the customers table to use, each with its label in business words."""
     tenure: bool = True
-    """Days since the customer's start."""
+    """Completed months since the customer's start, on the cutoffs' own grid."""
 
     @model_validator(mode="after")
     def _windows_are_months(self) -> FeaturesSection:

@@ -14,7 +14,7 @@ from holdfast.config.features import FeaturesSection, Measure
 from holdfast.features.definitions import feature_schema, measure_windows, windows_of
 from holdfast.features.events import EventsJob, event_features
 from holdfast.features.history import history_features
-from holdfast.features.knowledge import days_between, known_rows, midnight
+from holdfast.features.knowledge import bucket, known_rows, midnight
 from holdfast.features.measures import PlannedMeasure
 
 
@@ -50,7 +50,7 @@ def compute(
     span = engine.to_arrow(pairs.aggregate(low=pairs.k.min(), high=pairs.k.max())).to_pylist()[0]
     ks = (0, 0) if span["low"] is None else (int(span["low"]), int(span["high"]))
 
-    found = _customer_features(pairs, data, features, tables)
+    found = _customer_features(pairs, data, features, tables, grid)
     for name, table in tables.items():
         config = data.tables[name]
         if isinstance(config, HistoryTable):
@@ -81,7 +81,9 @@ def _join(found: Any, part: Any) -> Any:
     return found.left_join(part, ["customer_id", "k"]).drop("customer_id_right", "k_right")
 
 
-def _customer_features(pairs: Any, data: DataSection, features: FeaturesSection, tables: Mapping[str, Any]) -> Any:
+def _customer_features(
+    pairs: Any, data: DataSection, features: FeaturesSection, tables: Mapping[str, Any], grid: Grid
+) -> Any:
     table_name, config = data.customers
     columns: dict[str, Any] = {}
     customers = tables[table_name]
@@ -89,7 +91,7 @@ def _customer_features(pairs: Any, data: DataSection, features: FeaturesSection,
         customers.select("customer_id", *[f"c_{a}" for a in features.attributes]), "customer_id"
     )
     if features.tenure:
-        columns["tenure_days"] = days_between(joined.start, joined.cutoff).cast("float32")
+        columns["tenure_months"] = (joined.k - bucket(joined.start, grid)).cast("float32")
     for attribute in features.attributes:
         column, cell = config.columns[attribute], joined[f"c_{attribute}"]
         if column.type in ("category", "text"):

@@ -47,7 +47,7 @@ def feature_schema(data: DataSection, features: FeaturesSection) -> FeatureSchem
     """The ordered features that `holdfast.features.compute` gives for a configuration."""
     found: list[FeatureSpec] = []
     if features.tenure:
-        found.append(FeatureSpec("tenure_days", "number", "tenure", "days as a customer", "days", data.customers[0]))
+        found.append(FeatureSpec("tenure_months", "number", "tenure", "days as a customer", "days", data.customers[0]))
     found += _attributes(data, features)
     for name, value in features.values.items():
         found += _history(name, value, data, features)
@@ -56,7 +56,7 @@ def feature_schema(data: DataSection, features: FeaturesSection) -> FeatureSchem
     for name in dict.fromkeys(m.table for m in features.measures.values()):
         found.append(
             FeatureSpec(
-                f"{name}_exposure_days", "number", "exposure", f"days of {name} history covered", "days", name,
+                f"{name}_exposure_months", "number", "exposure", f"full months of {name} history", "months", name,
                 f"{features.longest}m", "never null", _end_state_table(data, name),
             )
         )  # fmt: skip

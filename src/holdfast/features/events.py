@@ -21,7 +21,6 @@ from holdfast.config.data import EventsTable
 from holdfast.features import measures as ms
 from holdfast.features.knowledge import (
     bucket,
-    days_between,
     first_full_bucket,
     instant,
     known_rows,
@@ -79,8 +78,7 @@ def event_features(
     found: dict[str, Any] = {}
     for m in job.measures:
         found |= ms.features(states, m, covered)
-    exposure = days_between(ibis.greatest(states[f"start_{job.longest}m"], states.exposed_from), states.cutoff)
-    found[f"{job.name}_exposure_days"] = ibis.greatest(exposure, 0.0).cast("float32")
+    found[f"{job.name}_exposure_months"] = _full_months(states, job.longest).cast("float32")
     result = engine.materialize(states.select("customer_id", "k", **found), f"{prefix}_features")
     engine.drop(f"{prefix}_versions", f"{prefix}_dirty", f"{prefix}_spine")
     return result
@@ -185,11 +183,12 @@ def _as_of(job: EventsJob, versions: Any, pairs: Any) -> Any:
 def _with_full(states: Any, job: EventsJob) -> Any:
     """Add ``full_<w>``: full months covered by each window that a trend is fitted over."""
     lengths = sorted({w for m in job.measures for w in m.windows.get("trend", [])})
-    full = {
-        f"full_{w}": ibis.greatest(states.k - ibis.greatest(states.k - w + 1, states.first_full) + 1, 0)
-        for w in lengths
-    }
-    return states.mutate(**full)
+    return states.mutate(**{f"full_{w}": _full_months(states, w) for w in lengths})
+
+
+def _full_months(states: Any, w: int) -> Any:
+    """How many of the window's months the customer and the source cover in full."""
+    return ibis.greatest(states.k - ibis.greatest(states.k - w + 1, states.first_full) + 1, 0)
 
 
 def _slug(name: str) -> str:

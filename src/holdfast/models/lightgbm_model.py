@@ -6,17 +6,19 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import lightgbm as lgb
 import numpy as np
-import treelite
 from numpy.typing import ArrayLike
 
 from holdfast.errors import StoreError
 from holdfast.evaluation.arrays import FloatArray
 from holdfast.models.estimator import Matrix, ModelFile, Validation, check_matrix, check_training
-from holdfast.models.tree_shap import Forest, contributions
+from holdfast.models.tree_shap import contributions
+
+if TYPE_CHECKING:
+    from holdfast.models.forest import Forest
 
 FEW_ROWS = 256
 
@@ -125,6 +127,11 @@ class LightGBMModel(ModelFile):
 
     @cached_property
     def _forest(self) -> Forest:
+        # imported here, since answering single rows does without
+        import treelite
+
+        from holdfast.models.forest import Forest
+
         return Forest(treelite.frontend.from_lightgbm(self._booster))
 
     def _predict(self, x: Matrix, **kind: bool) -> FloatArray:

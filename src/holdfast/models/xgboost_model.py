@@ -6,17 +6,19 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import treelite
 import xgboost as xgb
 from numpy.typing import ArrayLike
 
 from holdfast.errors import StoreError
 from holdfast.evaluation.arrays import FloatArray
 from holdfast.models.estimator import Matrix, ModelFile, Validation, check_matrix, check_training
-from holdfast.models.tree_shap import Forest, contributions
+from holdfast.models.tree_shap import contributions
+
+if TYPE_CHECKING:
+    from holdfast.models.forest import Forest
 
 FEW_ROWS = 256  # below this a second thread costs more than it saves
 
@@ -133,6 +135,11 @@ class XGBoostModel(ModelFile):
 
     @cached_property
     def _forest(self) -> Forest:
+        # imported here, since answering single rows does without
+        import treelite
+
+        from holdfast.models.forest import Forest
+
         return Forest(treelite.frontend.from_xgboost(self._one))
 
     @cached_property

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -19,13 +20,14 @@ from holdfast.artifacts.schema import FeatureSchema
 from holdfast.clock import Grid, iso, utc
 from holdfast.config.data import EventsTable, HistoryTable
 from holdfast.config.schema import Config
-from holdfast.errors import DataError, Problem, UsageError
+from holdfast.errors import DataError, NotReadyError, Problem, UsageError
 from holdfast.features.compute import compute, window_lengths
 from holdfast.features.definitions import FEATURES_VERSION
 from holdfast.features.knowledge import instant
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.snapshots.calendar import Cutoff, cutoff_table, require_matured, training_cutoffs
 from holdfast.snapshots.population import counts, training_population, unknown_leavers
+from holdfast.sources.fetch import DATASETS as PUBLIC_DATASETS
 from holdfast.sources.tables import Sources, load_sources
 from holdfast.stores.offline import DATASETS, LATEST, write_dataset
 from holdfast.types import DatasetId
@@ -43,7 +45,21 @@ class Knowledge:
 
 
 def open_sources(workspace: Workspace, engine: Engine) -> Sources:
-    """Load and check the declared tables."""
+    """Load and check the declared tables.
+
+    Raises
+    ------
+    NotReadyError
+        Nothing was put into ``sources`` yet.
+    DataError
+        Tables are missing or not as declared.
+    """
+    data = workspace.config.data
+    if not workspace.sources.exists() and not Path(data.sources).is_absolute():
+        verb = "holdfast simulate" if data.simulate else f"holdfast import {workspace.name}"
+        known = data.simulate is not None or workspace.name in PUBLIC_DATASETS
+        fix = f"Run: {verb}" if known else "Put the tables there, or set data.sources in data.yaml."
+        raise NotReadyError(f"there are no tables yet: {workspace.sources} does not exist", fix=fix)
     return load_sources(engine, workspace.config.data, workspace.sources)
 
 
@@ -72,7 +88,7 @@ def build(
     with workspace.engine() as engine:
         sources = open_sources(workspace, engine)
         knowledge = knowledge_of(config, sources, known_as_of)
-        grid = _cutoffs(engine, config, sources, knowledge, cutoffs)
+        grid = planned_cutoffs(engine, config, sources, knowledge, cutoffs)
         facts = {n: _facts(engine, s.table, knowledge, dict(s.notes)) for n, s in sources.tables.items()}
         dataset_id = _dataset_id(config, grid, facts, knowledge)
         folder = workspace.var / DATASETS / dataset_id
@@ -98,7 +114,16 @@ def build(
         return write_dataset(workspace.var, manifest, parts)
 
 
-def _cutoffs(engine: Engine, config: Config, sources: Sources, knowledge: Knowledge, only: str | None) -> list[Cutoff]:
+def planned_cutoffs(
+    engine: Engine, config: Config, sources: Sources, knowledge: Knowledge, only: str | None
+) -> list[Cutoff]:
+    """The cutoffs of a build; ``only="last"`` keeps the last matured one.
+
+    Raises
+    ------
+    ConfigError, UsageError
+        The cutoffs or the label do not fit the data, or ``only`` is another word.
+    """
     data = config.data
     grid = training_cutoffs(
         data.cutoffs,

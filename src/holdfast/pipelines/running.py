@@ -10,6 +10,7 @@ from typing import Any
 
 from holdfast.errors import EXIT_DONE, EXIT_FAILED, GateRefused, HoldfastError
 from holdfast.pipelines.bootstrap import Workspace
+from holdfast.stores.state_tables import Outcome
 
 
 @dataclass
@@ -35,8 +36,9 @@ class Run:
 def recorded_run(workspace: Workspace, verb: str) -> Iterator[Run]:
     """Record a run of ``verb``; an error is recorded and raised on."""
     state = workspace.state
-    run = Run(state.start_run(verb=verb, project=workspace.name, config_hash=workspace.config.hash()))
-    outcome, exit_code, error = "failed", EXIT_FAILED, None
+    run = Run(state.start_run(verb, workspace.name, config_hash=workspace.config.hash()))
+    outcome: Outcome = "failed"
+    exit_code, error = EXIT_FAILED, None
     try:
         yield run
         outcome, exit_code = "done", EXIT_DONE
@@ -54,6 +56,6 @@ def recorded_run(workspace: Workspace, verb: str) -> Iterator[Run]:
         raise
     finally:
         state.finish_run(
-            run.run_id, outcome=outcome, exit_code=exit_code, dataset_id=run.dataset_id,
-            timings=run.timings, summary=run.summary, error=error,
+            run.run_id, outcome, exit_code=exit_code, dataset_id=run.dataset_id, timings=run.timings,
+            summary=run.summary, error=error,
         )  # fmt: skip

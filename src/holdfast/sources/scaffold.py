@@ -158,7 +158,7 @@ def _features(guesses: Sequence[Guess]) -> tuple[str, tuple[str, str]]:
         *_block("attributes", attributes),
     ]
     best = min((m for m in money if m[0] % 100 < len(MONEY)), default=None)
-    revenue = best[1:] if best else ("tenure_days", "CHANGE THIS: no column looks like money; days are not revenue")
+    revenue = best[1:] if best else ("tenure_months", "CHANGE THIS: no column looks like money; days are not revenue")
     return "\n".join(text) + "\n", revenue
 
 

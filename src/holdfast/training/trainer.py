@@ -97,9 +97,10 @@ def train(
         unseen, p = chosen.rows, cross_calibrated(chosen, rows.y[chosen.rows])
     progress("measuring, with intervals")
     measured = measure(rows, unseen, p, config, seed=config.seed)
-    metrics = {
+    compared = compare(candidates)
+    metrics: dict[str, Any] = {
         "test": measured.detail,
-        "candidates": compare(candidates),
+        "candidates": compared,
         "folds": {
             "kind": "purged walk-forward" if plan.timed else "grouped by customer",
             "validation": [{"name": f.name, "train": len(f.train), "test": len(f.test)} for f in plan.folds],
@@ -126,7 +127,7 @@ def train(
         metrics=metrics,
         provenance=provenance,
     )
-    return Trained(bundle, measured, metrics["candidates"], metrics)
+    return Trained(bundle, measured, compared, metrics)
 
 
 def measure(rows: TrainingRows, unseen: IntArray, p: FloatArray, config: TrainingSection, *, seed: int) -> Measured:

@@ -104,7 +104,7 @@ def test_customers_alone_from_csv_still_loads(tmp_path: Path, write: Callable[[s
     config = loaded(tmp_path, files).config
     assert config.data.customers[0] == "people"
     assert config.data.customers[1].path == "people.csv"
-    assert config.decisions.value.revenue == "tenure_days"
+    assert config.decisions.value.revenue == "tenure_months"
     assert "CHANGE THIS" in files["decisions.yaml"]
 
 

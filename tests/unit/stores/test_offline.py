@@ -133,7 +133,7 @@ def test_scores_and_decisions_come_back_as_written(tmp_path: Path) -> None:
         for kind in ("scores", "decisions")
         for name in ("part-0.parquet", "manifest.json")
     }
-    (tmp_path / "scores/.tmp-cutoff=2024-04-01-x").mkdir()
+    (tmp_path / "scores/.tmp~cutoff=2024-04-01~0~x").mkdir()
     (tmp_path / "scores/cutoff=soon").mkdir()
     assert score_cutoffs(tmp_path) == decision_cutoffs(tmp_path) == [MAR]
 

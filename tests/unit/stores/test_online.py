@@ -132,11 +132,11 @@ def test_switch_keeps_one_generation_before(folder: Path) -> None:
         names.append(write(folder, tables(IDS, seed=seed)))
         writer.switch(names[-1])
         writer.switch(names[-1])  # again: nothing changes
-    (folder / ".tmp-left.sqlite-x").touch()
+    (folder / ".tmp~left.sqlite~0~x").touch()
     pointer = writer.switch(names[2])
     assert (pointer.generation, pointer.previous) == (names[2], names[1])
     assert {f.stem for f in folder.glob("*.sqlite")} == set(names[1:])
-    assert not list(folder.glob(".tmp-*"))
+    assert not list(folder.glob(".tmp~*"))
     with pytest.raises(NotFoundError, match="0123456789abcdef"):
         writer.switch("0123456789abcdef")
     with pytest.raises(StoreError, match="not a generation"):

@@ -90,6 +90,6 @@ def test_a_killed_writer_leaves_the_old_generation_or_the_new(tmp_path: Path, de
     assert len(reader.worklist(limit=300).rows) == 300
     again = write(tmp_path, tables(IDS, seed=3))  # the next writer succeeds and clears what is left
     OnlineWriter(tmp_path).switch(again)
-    assert not list(tmp_path.glob(".tmp-*"))
+    assert not list(tmp_path.glob(".tmp~*"))
     assert reader.refresh()
     assert reader.current().previous == serves

@@ -1,0 +1,118 @@
+"""The bundle that the serving generation names, loaded beside requests and swapped when it is whole."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from anyio import to_thread
+
+from holdfast.api.metrics import Metrics
+from holdfast.api.problems import RETRY_SECONDS, Unavailable
+from holdfast.errors import HoldfastError, StoreError
+from holdfast.models.bundle import Bundle
+from holdfast.stores.online import GenerationMeta
+
+log = logging.getLogger("holdfast.api")
+
+KEPT = 2
+"""Requests that began before a switch still explain scores of the model before."""
+
+NO_BUNDLE = "no model is loaded: the bundle that the online store names cannot be read; the server's log says why"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A bundle and the version it serves as."""
+
+    bundle: Bundle
+    version: str
+
+    @property
+    def sha256(self) -> str:
+        return self.bundle.sha256
+
+
+class Bundles:
+    """Bundles by sha256.
+
+    Parameters
+    ----------
+    models : the folder all bundles lie in, ``var/<project>/models``
+    """
+
+    def __init__(self, models: Path, metrics: Metrics) -> None:
+        self.models = models
+        self._metrics = metrics
+        self._loading = threading.Lock()
+        self._loaded: dict[str, Bundle] = {}
+        self._last: Loaded | None = None
+        self._failed: tuple[str, float] = ("", 0.0)
+
+    @property
+    def last(self) -> Loaded | None:
+        """What was loaded last: it can score rows even when the store is gone."""
+        return self._last
+
+    async def of(self, meta: GenerationMeta) -> Loaded:
+        """The very bundle that made a generation.
+
+        Raises
+        ------
+        Unavailable
+            It cannot be read, or is another than the generation says.
+        """
+        last = self._last
+        if last is not None and (last.sha256, last.version) == (meta.bundle_sha256, meta.model_version):
+            return last
+        return await to_thread.run_sync(self._load, meta)
+
+    def _load(self, meta: GenerationMeta) -> Loaded:
+        with self._loading:
+            bundle = self._loaded.get(meta.bundle_sha256)
+            if bundle is None:
+                sha256, at = self._failed
+                # reading and hashing megabytes for every request until someone mends it would take the API down too
+                if sha256 == meta.bundle_sha256 and time.monotonic() < at + RETRY_SECONDS:
+                    raise Unavailable("no-model", NO_BUNDLE)
+                bundle = self._read(meta)
+                self._loaded[bundle.sha256] = bundle
+                for sha256 in list(self._loaded)[:-KEPT]:
+                    del self._loaded[sha256]
+            self._last = Loaded(bundle, meta.model_version)
+            return self._last
+
+    def _read(self, meta: GenerationMeta) -> Bundle:
+        try:
+            bundle = Bundle.load(self._folder(meta.bundle_dir))
+            if bundle.sha256 != meta.bundle_sha256:
+                raise StoreError(f"{meta.bundle_dir} is {bundle.sha256}, the generation names {meta.bundle_sha256}")
+            warm_up(bundle)
+        except HoldfastError as e:
+            self._failed = (meta.bundle_sha256, time.monotonic())
+            self._metrics.store_error("bundle")
+            log.error("the bundle of generation %s cannot be loaded: %s", meta.generation, e)
+            raise Unavailable("no-model", NO_BUNDLE) from e
+        log.info("model %s is loaded (bundle %s)", meta.model_version, bundle.sha256)
+        return bundle
+
+    def _folder(self, bundle_dir: str) -> Path:
+        """The folder of a bundle, named relative to ``models`` or, as pointers do, to the folder around it."""
+        within = Path(bundle_dir)
+        if within.parts[:1] == (self.models.name,):
+            within = within.relative_to(self.models.name)
+        folder = (self.models / within).resolve()
+        if not folder.is_relative_to(self.models.resolve()):
+            raise StoreError(f"the bundle folder {bundle_dir!r} is outside {self.models}")
+        return folder
+
+
+def warm_up(bundle: Bundle) -> None:
+    """Score and explain one row of unknowns: libraries build their tables on first use, and faults show here."""
+    row = pa.table([pa.nulls(1, f.arrow_type) for f in bundle.schema], names=bundle.schema.names)
+    bundle.predict(row)
+    bundle.contributions(row)

@@ -1,0 +1,112 @@
+"""Verbs that act: score, explain, decide, materialize, monitor, retrain, serve."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from holdfast.cli import words
+from holdfast.cli.session import Session, verb
+from holdfast.errors import GateRefused
+
+CUSTOMERS = "Customers"
+OPERATE = "Operate"
+
+CutoffOption = Annotated[
+    str | None, typer.Option("--cutoff", metavar="DATE", help="The instant to predict for; by default the latest.")
+]
+
+
+def score(
+    session: Session,
+    cutoff: CutoffOption = None,
+    known_as_of: Annotated[
+        str | None, typer.Option("--known-as-of", metavar="DATE", help="Replay what was known then.")
+    ] = None,
+) -> None:
+    """Score every customer active at the cutoff with the champion, and give the reasons."""
+    from holdfast.cli.render import acting as render
+    from holdfast.pipelines.score import score as run_score
+
+    at, known = words.instant(cutoff, "--cutoff"), words.instant(known_as_of, "--known-as-of")
+    with session.recorded() as (workspace, run), session.progress("scoring"):
+        with run.step("score"):
+            report = run_score(workspace, cutoff=at, known_as_of=known).to_json()
+        run.summary = run.summary or report
+    session.answer(report, render.score)
+
+
+def explain(session: Session, customer_id: Annotated[str, typer.Argument(help="A customer's id.")]) -> None:
+    """One customer: score, every reason, value, action, and what is not known."""
+    from holdfast.cli.render import acting as render
+    from holdfast.pipelines.explain import explain as run_explain
+
+    report = run_explain(session.workspace(), customer_id).to_json()
+    session.answer(report, render.explain)
+
+
+def decide(session: Session, cutoff: CutoffOption = None) -> None:
+    """What each customer is worth and whom to contact within the budget."""
+    from holdfast.cli.render import acting as render
+    from holdfast.pipelines.decide import decide as run_decide
+
+    at = words.instant(cutoff, "--cutoff")
+    with session.recorded() as (workspace, run), session.progress("deciding"):
+        with run.step("decide"):
+            report = run_decide(workspace, cutoff=at).to_json()
+        run.summary = run.summary or report
+    session.answer(report, render.decide)
+
+
+def materialize(session: Session, cutoff: CutoffOption = None) -> None:
+    """Write a generation of the online store (features, scores, decisions), then flip the pointer to it."""
+    from holdfast.cli.render import acting as render
+    from holdfast.pipelines.materialize import materialize as run_materialize
+
+    at = words.instant(cutoff, "--cutoff")
+    with session.recorded() as (workspace, run), session.progress("materializing"):
+        with run.step("materialize"):
+            report = run_materialize(workspace, cutoff=at).to_json()
+        run.summary = run.summary or report
+    session.answer(report, render.materialize)
+
+
+def monitor(session: Session) -> None:
+    """Quality, drift and matured performance of the latest batch, and whether it is time to retrain."""
+    from holdfast.cli.render import acting as render
+    from holdfast.pipelines.monitor import monitor as run_monitor
+
+    with session.recorded() as (workspace, run), session.progress("monitoring"):
+        with run.step("monitor"):
+            report = run_monitor(workspace).to_json()
+        run.summary = run.summary or report
+    session.answer(report, render.monitor)
+
+
+def retrain(
+    session: Session,
+    force: Annotated[bool, typer.Option("--force", help="Retrain even if nothing asks for it.")] = False,
+) -> None:
+    """Retrain if monitoring asks for it, and let the gate decide. Exit code 3 says that the gate refused."""
+    from holdfast.cli.render import acting as render
+    from holdfast.pipelines.retrain import retrain as run_retrain
+
+    with session.recorded() as (workspace, run), session.progress("retraining"):
+        with run.step("retrain"):
+            report = run_retrain(workspace, force=force).to_json()
+        run.summary = run.summary or report
+        session.answer(report, render.retrain)
+        trained = report.get("train")
+        if trained and not trained["promoted"]:
+            raise GateRefused(f"version {trained['version']} does not serve", trained["verdict"]["reasons"])
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's verbs."""
+    verb(app, "score", panel=CUSTOMERS)(score)
+    verb(app, "explain", panel=CUSTOMERS)(explain)
+    verb(app, "decide", panel=CUSTOMERS)(decide)
+    verb(app, "materialize", panel=OPERATE)(materialize)
+    verb(app, "monitor", panel=OPERATE)(monitor)
+    verb(app, "retrain", panel=OPERATE)(retrain)

@@ -1,0 +1,74 @@
+"""Verbs about the whole: run, serve, config."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from holdfast.cli.session import Session, verb
+
+PANEL = "Whole"
+
+Mode = Literal["full", "data", "features", "train", "score", "decide", "monitor"]
+
+
+def run(
+    session: Session,
+    mode: Annotated[Mode, typer.Option(help="full, or only up to and including this part.")] = "full",
+) -> None:
+    """Everything once, from tables to decisions, monitoring and the online store, with a summary."""
+    from holdfast.cli.render import summary as render
+    from holdfast.pipelines.run import run as run_all
+
+    with session.recorded() as (workspace, recorded), session.progress("running") as steps:
+        with recorded.step("run"):
+            report = run_all(workspace, mode=mode, progress=steps.step).to_json()
+        recorded.summary = recorded.summary or report
+    session.answer(report, render.run)
+
+
+def config_show(
+    session: Session,
+    section: Annotated[str | None, typer.Argument(help="Only this section or key, for example data.label.")] = None,
+) -> None:
+    """Every configured value, with where it came from."""
+    from holdfast.cli.render import whole as render
+    from holdfast.config.load import explain
+    from holdfast.errors import UsageError, did_you_mean
+
+    loaded = session.loaded()
+    rows = explain(loaded)
+    if section is not None:
+        kept = [r for r in rows if r.key == section or r.key.startswith(f"{section}.")]
+        if not kept:
+            prefixes = {".".join(r.key.split(".")[: section.count(".") + 1]) for r in rows}
+            raise UsageError(f"there is no configured {section!r}", fix=did_you_mean(section, prefixes))
+        rows = kept
+    report = {
+        "project": loaded.project,
+        "folder": str(loaded.folder),
+        "hash": loaded.config.hash(),
+        "values": [{"key": r.key, "value": r.value, "origin": r.origin} for r in rows],
+    }
+    session.answer(report, render.config)
+
+
+def serve(
+    session: Session,
+    host: Annotated[str | None, typer.Option(help="By default serving.host.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="By default serving.port.")] = None,
+) -> None:
+    """Serve the API: scores, reasons and decisions from the online store. /docs describes it."""
+    from holdfast.pipelines.serve import serve as run_serve
+
+    run_serve(session.workspace(), host=host, port=port, quiet=session.quiet)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's verbs."""
+    verb(app, "run", panel=PANEL)(run)
+    verb(app, "serve", panel=PANEL)(serve)
+    config = typer.Typer(no_args_is_help=True, help="Configuration: show.")
+    verb(config, "show", prefix="config-")(config_show)
+    app.add_typer(config, name="config", rich_help_panel=PANEL)

@@ -1,0 +1,119 @@
+"""Reports of the verbs about models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.cli.render.parts import bar, count, facts, interval, note, share, table, title
+
+Report = dict[str, Any]
+
+METRICS = {
+    "roc_auc": "ROC-AUC",
+    "average_precision": "average precision",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "lift_at_10": "lift at 10%",
+}
+
+
+def train(report: Report) -> list[Any]:
+    verdict = report["verdict"]
+    gate = "yes" if verdict["passed"] else "no: " + "; ".join(verdict["reasons"])
+    return [
+        title(f"Version {report['version']}: {report['estimator']}", f"dataset {report['dataset_id']}"),
+        *measured(report["metrics"]),
+        importance(report["importance"]),
+        facts(
+            {
+                "gate": gate,
+                "champion": f"version {report['champion']}" if report["champion"] else "none yet",
+                "model card": report["card"],
+                "bundle": report["path"],
+            }
+        ),
+    ]
+
+
+def measured(metrics: Report) -> list[Any]:
+    """Folds, candidates and the figures of unseen snapshots, with intervals."""
+    test, folds = metrics["test"], metrics["folds"]
+    final = folds["final"]
+    figures = test["metrics"]
+    rows = [(METRICS.get(name, name), interval(figures[name])) for name in METRICS if name in figures]
+    rows.append(("calibration error", f"{test['ece']:.4f}"))
+    unseen = f"{count(final['test'])} unseen snapshots, {final['name']}" if final["test"] else "folds, each unseen"
+    parts: list[Any] = [
+        facts(
+            {
+                "folds": f"{len(folds['validation'])}, {folds['kind']}",
+                "trained on": f"{count(final['train'])} snapshots",
+                "measured on": f"{unseen}; {share(test['base_rate'], 2)} churned",
+            }
+        ),
+        table(("measure", "value (95% interval)"), rows),
+    ]
+    if end_state := end_state_note(metrics.get("end_state") or {}):
+        parts.append(note(end_state))
+    return parts
+
+
+def end_state_note(found: Report) -> str | None:
+    """What the figures are without the columns known only as of the extract."""
+    if not found.get("columns") or "without" not in found:
+        return None
+    pairs = [f"{METRICS.get(name, name)} {interval(found['without'][name])}" for name in found["without"]]
+    return f"Without the {len(found['columns'])} end-state columns: {', '.join(pairs)}."
+
+
+def importance(rows: list[Report], most: int = 8) -> Any:
+    """The measures that move scores most, all customers together."""
+    largest = max((row["share"] for row in rows), default=1.0) or 1.0
+    shown = [(row["label"], share(row["share"]), bar(row["share"] / largest)) for row in rows[:most]]
+    return table(("what moves scores most", "share", ""), shown, right=("share",))
+
+
+def versions(report: Report) -> list[Any]:
+    rows = [
+        (
+            v["version"], v["status"], v["estimator"], interval(v["metrics"].get("roc_auc")),
+            interval(v["metrics"].get("average_precision")), v["created_at"][:10],
+        )
+        for v in report["versions"]
+    ]  # fmt: skip
+    if not rows:
+        return [note("There are no versions yet. Run: holdfast train")]
+    return [table(("version", "status", "estimator", "ROC-AUC", "average precision", "made"), rows, right=("version",))]
+
+
+def version(report: Report) -> list[Any]:
+    return [
+        title(f"Version {report['version']}: {report['estimator']}", report["status"]),
+        *measured(report["all_metrics"]),
+        facts(
+            {
+                "features": len(report["features"]),
+                "dataset": report["dataset_id"],
+                "sha256": report["bundle_sha256"],
+                "made": report["created_at"],
+                "bundle": report["path"],
+                "model card": report["card"],
+                "MLflow": report["mlflow_version"] and f"version {report['mlflow_version']}",
+            }
+        ),
+    ]
+
+
+def change(report: Report) -> list[Any]:
+    before = f" (before: version {report['from_version']})" if report["from_version"] else ""
+    return [
+        title(f"Version {report['champion']} serves{before}"),
+        facts({"action": report["action"], "why": report["why"]}),
+    ]
+
+
+def history(report: Report) -> list[Any]:
+    rows = [(h["at"], h["action"], h["from_version"], h["to_version"], h["actor"], h["why"]) for h in report["history"]]
+    if not rows:
+        return [note("The ledger is empty. Run: holdfast train")]
+    return [table(("at", "action", "from", "to", "by", "why"), rows, right=("from", "to"))]

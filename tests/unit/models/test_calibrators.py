@@ -1,0 +1,123 @@
+"""Calibrators are monotone, never certain, chosen out of fold, and survive JSON."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, logit
+from sklearn.isotonic import IsotonicRegression
+
+from holdfast.errors import DataError, StoreError
+from holdfast.models.calibrate import (
+    MIN_POSITIVES,
+    Identity,
+    Isotonic,
+    Sigmoid,
+    calibrator_from_json,
+    choose_calibrator,
+    fit_isotonic,
+    fit_sigmoid,
+    prior_shift,
+)
+
+
+def draw(true, n=6000, seed=0):
+    rng = np.random.default_rng(seed)
+    margin = rng.normal(-1, 1.5, n)
+    return margin, (rng.random(n) < true(margin)).astype(float)
+
+
+def test_well_calibrated_margins_are_left_alone():
+    assert choose_calibrator(*draw(expit)).calibrator == Identity()
+
+
+def test_a_wrong_slope_gets_a_sigmoid():
+    choice = choose_calibrator(*draw(lambda m: expit(0.5 * m - 1)))
+    assert isinstance(choice.calibrator, Sigmoid)
+    assert choice.calibrator.slope == pytest.approx(0.5, abs=0.06)
+    assert choice.calibrator.intercept == pytest.approx(-1, abs=0.1)
+    assert set(choice.log_loss) == {"identity", "sigmoid", "isotonic"}
+    assert choice.log_loss["sigmoid"] < choice.log_loss["identity"]
+
+
+def test_a_step_gets_an_isotonic():
+    choice = choose_calibrator(*draw(lambda m: np.where(m > -1, 0.4, 0.05), n=20_000))
+    assert isinstance(choice.calibrator, Isotonic)
+    assert choice.calibrator.probability(np.array([-4.0, 2.0])) == pytest.approx([0.05, 0.4], abs=0.06)
+
+
+def test_too_few_churners_leave_the_margin_alone():
+    margin, y = draw(lambda m: expit(m - 4), n=800)
+    y[:] = 0
+    y[: MIN_POSITIVES - 1] = 1
+    assert choose_calibrator(margin, y).calibrator == Identity()
+
+
+def test_a_customers_rows_share_a_fold():
+    """Otherwise isotonic is measured on rows whose twins it was fitted on, and looks better than it is."""
+    margin, y = draw(expit, n=600)
+    many = np.repeat(margin, 20) + np.tile(np.linspace(0, 1e-6, 20), 600)
+    clusters = np.repeat(np.arange(600), 20)
+    split = choose_calibrator(many, np.repeat(y, 20)).log_loss["isotonic"]
+    grouped = choose_calibrator(many, np.repeat(y, 20), clusters=clusters).log_loss["isotonic"]
+    assert split < grouped
+
+
+def test_a_reversed_margin_gets_no_sigmoid():
+    margin, y = draw(expit)
+    assert fit_sigmoid(-margin, y) is None
+
+
+def test_isotonic_pools_as_scikit_learn_does():
+    margin, y = draw(lambda m: np.where(m > -1, 0.4, 0.05), n=500)
+    ours = fit_isotonic(margin, y)
+    blocks = np.unique(IsotonicRegression().fit(margin, y).predict(np.sort(margin)))
+    inside = (blocks > 0) & (blocks < 1)
+    assert np.isin(np.round(blocks[inside], 9), np.round(ours.probabilities, 9)).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 1)), min_size=2, max_size=40))
+def test_probabilities_rise_with_the_margin_and_are_never_certain(rows):
+    margin, y = (np.array(v, dtype=float) for v in zip(*rows, strict=True))
+    grid = np.concatenate([[-1e9], np.linspace(-5, 5, 101), [1e9]])
+    for fitted in (Identity(), fit_isotonic(margin, y), fit_sigmoid(margin, y) if 0 < y.mean() < 1 else None):
+        if fitted is None:
+            continue
+        p = fitted.probability(grid)
+        assert np.all(np.diff(p) >= 0)
+        assert 0 < p.min() <= p.max() < 1
+        again = calibrator_from_json(json.loads(json.dumps(fitted.to_json())))
+        assert np.array_equal(again.probability(grid), p)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"kind": "other"},
+        {"kind": "sigmoid", "intercept": 0, "slope": -1},
+        {"kind": "isotonic", "margins": [0, 1], "probabilities": [0.5, 0.1]},
+        {"kind": "isotonic", "margins": [0, 1], "probabilities": [0.0, 0.1]},
+        {"kind": "isotonic", "margins": [], "probabilities": []},
+    ],
+)
+def test_what_is_no_calibrator_is_refused(body):
+    with pytest.raises(StoreError, match="not a calibrator"):
+        calibrator_from_json(body)
+
+
+def test_prior_shift_corrects_sampled_training_rows():
+    margin, y = draw(lambda m: expit(m - 2), n=60_000)
+    keep = (y == 1) | (np.random.default_rng(1).random(len(y)) < 0.2)
+    sampled = expit(margin - 2) / (expit(margin - 2) + 0.2 * (1 - expit(margin - 2)))
+    shifted = prior_shift(sampled, y[keep].mean(), y.mean())
+    assert shifted.mean() == pytest.approx(y.mean(), abs=0.005)
+    assert np.allclose(logit(prior_shift(shifted, 0.2, 0.1)), logit(shifted) + np.log((1 / 9) / (1 / 4)))
+    assert prior_shift([0.0, 1.0], 0.2, 0.1).tolist() == [0, 1]
+    with pytest.raises(DataError, match="strictly between"):
+        prior_shift([0.5], 0, 0.1)

@@ -1,0 +1,132 @@
+"""Encoding never fails on data, keeps nulls apart, and leads contributions back to features."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
+from holdfast.errors import ConfigError, DataError, StoreError
+from holdfast.models.encode import Encoder
+
+TWO = FeatureSchema(
+    (FeatureSpec("amount", "number", "amount", "amount"), FeatureSpec("plan", "category", "plan", "plan"))
+)
+
+
+def two(amount, plan):
+    return pa.table({"amount": pa.array(amount, pa.float32()), "plan": pa.array(plan, pa.string())})
+
+
+def test_codes_are_sorted_levels_and_null_and_unseen_are_missing():
+    encoder = Encoder.fit(two([1, 2, 3], ["b", "a", None]), TWO, min_count=1)
+    x = encoder.transform(two([None, 2.5, float("inf"), -1], ["a", "b", None, "zzz"]))
+    assert x.dtype == np.float32
+    assert np.array_equal(
+        x, np.array([[np.nan, 0], [2.5, 1], [np.nan, np.nan], [-1, np.nan]], np.float32), equal_nan=True
+    )
+    assert encoder.categorical == (1,)
+    assert encoder.names == ("amount", "plan")
+
+
+def test_rare_levels_share_one_code_and_the_most_frequent_are_kept():
+    plans = ["a"] * 30 + ["b"] * 20 + ["c"] * 5 + ["d"] * 5
+    table = two(range(60), plans)
+    x = Encoder.fit(table, TWO, min_count=20).transform(table)[:, 1]
+    assert [x[0], x[30], x[50], x[55]] == [0, 1, 2, 2]
+    x = Encoder.fit(table, TWO, min_count=1, max_levels=2).transform(table)[:, 1]
+    assert [x[0], x[30], x[50], x[55]] == [0, 1, 1, 1]
+    exactly = Encoder.fit(table, TWO, min_count=1, max_levels=4)
+    assert exactly.levels["plan"].size == 4
+
+
+def test_one_hot_for_few_levels():
+    table = two(range(6), ["a", "b", "c", "a", "b", None])
+    encoder = Encoder.fit(table, TWO, min_count=2, one_hot_max=3)
+    assert encoder.names == ("amount", "plan=a", "plan=b", "plan=c")
+    assert encoder.categorical == ()
+    assert encoder.source == (0, 1, 1, 1)
+    x = encoder.transform(two([0, 0, 0], ["b", None, "never"]))
+    assert x[0].tolist() == [0, 0, 1, 0]
+    assert np.isnan(x[1:, 1:]).all()
+    assert Encoder.fit(table, TWO, min_count=2, one_hot_max=2).categorical == (1,)
+
+
+def test_several_rare_levels_are_one_column_of_that_name():
+    table = two(range(8), ["a"] * 4 + ["p", "q", "r", "s"])
+    assert Encoder.fit(table, TWO, min_count=2, one_hot_max=5).names == ("amount", "plan=a", "plan=(rare)")
+
+
+def test_contributions_lead_back_to_features():
+    encoder = Encoder.fit(two(range(4), list("abca")), TWO, min_count=1, one_hot_max=9)
+    assert encoder.collapse(np.array([[1.0, 2, 4, 8], [0, 1, 0, 1]])).tolist() == [[1, 14], [0, 2]]
+
+
+def test_monotone_directions_go_by_name():
+    encoder = Encoder.fit(two(range(4), list("abca")), TWO, min_count=1, one_hot_max=9)
+    assert encoder.monotone({"amount": -1}) == (-1, 0, 0, 0)
+    with pytest.raises(ConfigError, match="did you mean 'amount'"):
+        encoder.monotone({"amuont": 1})
+    with pytest.raises(ConfigError, match="no number feature"):
+        encoder.monotone({"plan": 1})
+
+
+def test_types_that_can_be_cast_are_and_the_rest_is_refused_by_name():
+    encoder = Encoder.fit(two([1, 2], ["a", "b"]), TWO, min_count=1)
+    table = pa.table({"plan": pa.array(["a", "b"]).dictionary_encode(), "amount": pa.array([1, 2], pa.int64())})
+    assert encoder.transform(table).tolist() == [[1, 0], [2, 1]]
+    with pytest.raises(DataError, match="'plan' is missing"):
+        encoder.transform(table.drop_columns(["plan"]))
+    with pytest.raises(DataError, match="'amount' is string"):
+        encoder.transform(two([1, 2], ["a", "b"]).set_column(0, "amount", pa.array(["x", "y"])))
+
+
+def test_columns_may_come_in_any_order_with_others_and_in_chunks():
+    encoder = Encoder.fit(two([1, 2], ["a", "b"]), TWO, min_count=1)
+    table = pa.concat_tables([two([1], ["b"]), two([None], ["a"])]).append_column("z", pa.array([0, 0]))
+    assert np.array_equal(
+        encoder.transform(table.select(["z", "plan", "amount"])), [[1, 1], [np.nan, 0]], equal_nan=True
+    )
+
+
+def test_an_empty_column_and_an_empty_table():
+    encoder = Encoder.fit(two([None, None], [None, None]), TWO)
+    assert encoder.levels["plan"].size == 0
+    assert np.isnan(encoder.transform(two([None], ["a"]))).all()
+    assert encoder.transform(two([], [])).shape == (0, 2)
+
+
+texts = st.lists(st.one_of(st.none(), st.text(max_size=4)), min_size=1, max_size=30)
+
+
+@settings(max_examples=80, deadline=None)
+@given(texts, texts, st.integers(0, 5), st.integers(1, 4), st.integers(1, 6))
+def test_any_text_round_trips_through_json(seen, later, one_hot_max, min_count, max_levels):
+    table = two(range(len(seen)), seen)
+    encoder = Encoder.fit(table, TWO, one_hot_max=one_hot_max, min_count=min_count, max_levels=max_levels)
+    order = np.random.default_rng(0).permutation(len(seen))
+    assert (
+        Encoder.fit(
+            table.take(pa.array(order)), TWO, one_hot_max=one_hot_max, min_count=min_count, max_levels=max_levels
+        )
+        == encoder
+    )
+    again = Encoder.from_json(json.loads(json.dumps(encoder.to_json())))
+    assert again == encoder
+    rows = two(range(len(later)), later)
+    x = encoder.transform(rows)
+    assert np.array_equal(again.transform(rows), x, equal_nan=True)
+    assert encoder.levels["plan"].size <= max_levels
+    unknown = np.array([v not in set(seen) - {None} for v in later])
+    assert np.isnan(x[unknown, 1:]).all()
+    assert not np.isnan(x[~unknown, 1:]).any()
+
+
+def test_what_is_no_encoder_is_refused():
+    with pytest.raises(StoreError, match="not an encoder"):
+        Encoder.from_json({"format": "other"})
