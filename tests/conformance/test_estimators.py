@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +193,29 @@ def test_the_number_of_threads_does_not_matter(name):
     for threads in (2, 3):
         made = estimator(name, threads=threads).fit(x, y, seed=7, categorical=[CATEGORY])
         assert made.dump() == first.dump()
+
+
+def test_fits_at_the_same_time_are_the_fits_one_by_one(name):
+    x, y = rows(3000)
+
+    def fit(seed):
+        return estimator(name).fit(x, y, seed=seed, categorical=[CATEGORY]).dump()
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(fit, range(4))) == [fit(seed) for seed in range(4)]
+
+
+def test_one_model_answers_many_threads(fitted):
+    x, _ = rows()
+    margin, parts = fitted.margin(x), fitted.native_contributions(x[:40])
+
+    def ask(i):
+        return fitted.margin(x[i : i + 1])[0], fitted.contributions(x[i : i + 1])[0]
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(ask, range(40)))
+    assert [a[0] for a in answers] == margin[:40].tolist()
+    assert np.array_equal([a[1] for a in answers], parts)
 
 
 def test_weights_count_as_repeats_would(name):

@@ -90,7 +90,9 @@ class Edge:
             self._done(scope, status, time.perf_counter() - started)
 
     def _too_large(self) -> ApiProblem:
-        return ApiProblem(413, "too-large", f"the body is larger than {self.max_body_bytes} bytes. Send smaller batches.")
+        return ApiProblem(
+            413, "too-large", f"the body is larger than {self.max_body_bytes} bytes. Send smaller batches."
+        )
 
     def _limited(self, receive: Receive) -> Receive:
         received = 0
@@ -106,7 +108,8 @@ class Edge:
         return limited
 
     def _done(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", None) or NO_ROUTE
+        matched = scope.get("route")
+        route = getattr(matched, "path_format", None) or getattr(matched, "path", None) or NO_ROUTE
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self.metrics.request(method, route, status, seconds)
         level = logging.DEBUG if route in QUIET_ROUTES else logging.INFO

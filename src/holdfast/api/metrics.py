@@ -44,9 +44,7 @@ class Metrics:
             ["project", "reason"],
             registry=self.registry,
         )
-        self._up = Gauge(
-            "holdfast_store_up", "1 if the online store can be read.", ["project"], registry=self.registry
-        )
+        self._up = Gauge("holdfast_store_up", "1 if the online store can be read.", ["project"], registry=self.registry)
         self._age = Gauge(
             "holdfast_generation_age_seconds",
             "Time since the cutoff of the serving generation.",

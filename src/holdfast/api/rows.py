@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
-from holdfast.errors import MAX_PROBLEMS, MAX_VALUE_CHARS, DataError, Problem, did_you_mean, shown
+from holdfast.errors import MAX_PROBLEMS, MAX_VALUE_CHARS, DataError, Problem, did_you_mean
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 WHERE = "body.rows"
@@ -94,18 +94,26 @@ def _column(feature: FeatureSpec, rows: Sequence[Mapping[str, Any]], difference:
 
 
 _WANTED = {"number": "number", "category": "text"}
+_JSON_WORDS = {
+    str: "text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+}
 
 
 def _not_number(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"is {shown(value)}, not a number" if isinstance(value, str | bool) else "is not a number"
+        return f"is {_JSON_WORDS[type(value)]}, not a number"
     # JSON as Python reads it has NaN and infinities; whole numbers may be of any length
     return "" if -FLOAT32_MAX <= value <= FLOAT32_MAX else "is not a finite float32"
 
 
 def _not_text(value: Any) -> str:
     if not isinstance(value, str):
-        return f"is {value!r}, not text" if isinstance(value, bool | float) else "is not text"
+        return f"is {_JSON_WORDS[type(value)]}, not text"
     try:
         value.encode()
     except UnicodeEncodeError:

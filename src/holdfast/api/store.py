@@ -1,4 +1,4 @@
-"""The online store as the API sees it: opened when first there, followed by each request, 503 when it cannot be read."""
+"""The online store as the API sees it: followed by each request, and a 503 when it cannot be read."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ class Store:
     def reader(self) -> OnlineReader:
         """The reader, on what serves at this moment; one stat of a file when nothing changed.
 
+        Call it on the event loop only: between two awaits, then, everything is of one generation.
+
         Raises
         ------
         Unavailable
@@ -55,12 +57,12 @@ class Store:
         """One customer, and the generation that was asked."""
         reader = self.reader()
         with self.guard():
-            # no await between the two, and only requests refresh: both are of one generation
             return reader.meta, reader.get(customer_id)
 
-    def get_many(self, customer_ids: Sequence[str]) -> tuple[GenerationMeta, dict[str, OnlineRow]]:
+    def get_many(
+        self, reader: OnlineReader, customer_ids: Sequence[str]
+    ) -> tuple[GenerationMeta, dict[str, OnlineRow]]:
         """The customers that there are, and the generation that was asked. May run in a thread."""
-        reader = self.reader()
         with self.guard():
             while True:
                 meta = reader.meta
@@ -82,7 +84,9 @@ class Store:
     def _down(self, reason: str, detail: str, error: Exception) -> Unavailable:
         self._metrics.store_error(reason)
         # only errors of the store say files and causes; others may repeat a row
-        said = str(error) if isinstance(error, NotReadyError | StoreError) else f"a row is damaged: {type(error).__name__}"
+        said = (
+            str(error) if isinstance(error, NotReadyError | StoreError) else f"a row is damaged: {type(error).__name__}"
+        )
         if said != self._said:  # once, not for every request until it is mended
             self._said = said
             log.error("the online store cannot be read: %s", said)

@@ -8,6 +8,7 @@ Everything is stored as JSON, and every term is given back to the column it came
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,7 @@ NEWTON_STEPS = 50
 TOLERANCE = 1e-10  # of the gradient's largest entry, per row
 VALUE, MISSING = -2, -1  # what a term is, where it is not the indicator of a category code
 CHUNK_ROWS = 4_096
+_ONE_FIT = threading.Lock()
 CLIP = 10.0  # standard deviations; one wild value must not decide a customer's score
 
 
@@ -123,8 +125,9 @@ class Logistic:
         sign = np.zeros(len(design.source))
         if data.monotone is not None:
             sign = np.where(design.code == VALUE, np.array(data.monotone)[design.source], 0)
-        # BLAS adds in another order on another number of threads
-        with threadpool_limits(limits=1, user_api="blas"):
+        # BLAS adds in another order on another number of threads. Its limit is the whole process's, so one
+        # fit at a time: another would lift the limit when it ends
+        with _ONE_FIT, threadpool_limits(limits=1, user_api="blas"):
             z = design.terms(data.x)
             free = np.ones(len(sign), dtype=np.bool_)
             while True:

@@ -128,7 +128,7 @@ def planned_cutoffs(
     grid = training_cutoffs(
         data.cutoffs,
         data.label,
-        begins=_begins(engine, sources),
+        begins=sources_begin(engine, sources),
         longest_months=config.features.longest,
         known_as_of=knowledge.known_as_of,
     )
@@ -140,7 +140,7 @@ def planned_cutoffs(
     return [c for c in grid if c.matured(knowledge.known_as_of, knowledge.complete_through)][-1:]
 
 
-def _begins(engine: Engine, sources: Sources) -> datetime:
+def sources_begin(engine: Engine, sources: Sources) -> datetime:
     """When the sources begin: the earliest event or version, else the earliest customer."""
     firsts: list[datetime] = []
     for kind, column in ((EventsTable, "event_time"), (HistoryTable, "valid_from")):

@@ -9,6 +9,10 @@ from holdfast.clock import iso
 from holdfast.errors import GateRefused, NotReadyError
 from holdfast.models.bundle import Bundle
 from holdfast.pipelines.bootstrap import Workspace
+from holdfast.pipelines.decide import decide
+from holdfast.pipelines.materialize import materialize
+from holdfast.pipelines.score import score
+from holdfast.stores.scores import score_cutoffs
 from holdfast.stores.state_tables import PromotionRow, VersionRow
 
 NOBODY = "unknown"
@@ -87,7 +91,22 @@ def actor() -> str:
 
 def _changed(workspace: Workspace, line: PromotionRow) -> dict[str, Any]:
     repaired = workspace.registry.repair(workspace.state)
-    return {**_line(line), "champion": line.to_version, "mlflow": repaired}
+    return {**_line(line), "champion": line.to_version, "mlflow": repaired, "serving": _serve(workspace)}
+
+
+def _serve(workspace: Workspace) -> dict[str, Any] | None:
+    """A generation by the new champion; None where there are no tables to score, or nothing was served before.
+
+    The pointer is flipped last, so the API goes on with the old champion until all of it is there.
+    """
+    if not score_cutoffs(workspace.var):
+        return None
+    try:
+        score(workspace)
+    except NotReadyError:
+        return None
+    decide(workspace)
+    return materialize(workspace).to_json()
 
 
 def _version(row: VersionRow) -> dict[str, Any]:

@@ -268,8 +268,8 @@ def _against(
         if champion.provenance.extra["snapshots"] != trained.bundle.provenance.extra["snapshots"]:
             return {
                 "better": False,
-                "why": "the champion was measured on other snapshots, so the two cannot be compared; look at both cards, "
-                "then: holdfast models promote VERSION --force --why …",
+                "why": "the champion was measured on other snapshots, so the two cannot be compared; look at both "
+                "cards, then: holdfast models promote VERSION --force --why …",
             }
         theirs = champion.metrics["test"]["metrics"]["log_loss"]
         mine = trained.measured.evaluation["log_loss"]

@@ -19,10 +19,11 @@ from holdfast.stores.offline import in_order, write_parquet
 
 SCORES = "scores"
 DECISIONS = "decisions"
+FEATURES = "features"
 PART = "part-0.parquet"
 
 _PREFIX = "cutoff="
-_VERBS = {SCORES: "Run: holdfast score", DECISIONS: "Run: holdfast decide"}
+_VERBS = {SCORES: "Run: holdfast score", FEATURES: "Run: holdfast score", DECISIONS: "Run: holdfast decide"}
 
 
 def write_scores(root: Path, batch: ScoreBatch) -> Path:
@@ -66,6 +67,16 @@ def write_decisions(root: Path, batch: DecisionBatch) -> Path:
 def read_decisions(root: Path, cutoff: datetime | None = None) -> DecisionBatch:
     """The decisions of a cutoff, by default of the latest; as `read_scores`."""
     return DecisionBatch(*_read(root, DECISIONS, cutoff))
+
+
+def write_features(root: Path, cutoff: datetime, table: pa.Table, manifest: dict[str, Any]) -> Path:
+    """Write the features that a cutoff was scored on; as `write_scores`. Columns: customer_id, cutoff, features."""
+    return _write(root, FEATURES, cutoff, table, table.schema, manifest)
+
+
+def read_features(root: Path, cutoff: datetime | None = None) -> tuple[datetime, pa.Table, dict[str, Any]]:
+    """The features of a scored cutoff, by default of the latest; as `read_scores`."""
+    return _read(root, FEATURES, cutoff)
 
 
 def decision_cutoffs(root: Path) -> list[datetime]:

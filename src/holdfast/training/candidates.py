@@ -102,18 +102,18 @@ def out_of_fold(
     fold_of = np.concatenate([np.full(len(f.test), i, dtype=np.int64) for i, f in enumerate(plan.folds)])
     y, customers = rows.y[numbers], rows.customers[numbers]
     choice = choose_calibrator(margin, y, clusters=customers)
-    loss = min(choice.log_loss.values())
+    loss = choice.log_loss[choice.calibrator.to_json()["kind"]]
     return Candidate(name, config, made, numbers, margin, fold_of, choice, float(loss))
 
 
-def cross_calibrated(candidate: Candidate, y: FloatArray) -> FloatArray:
+def cross_calibrated(candidate: Candidate, y: FloatArray, customers: IntArray) -> FloatArray:
     """(m,) probabilities of a candidate's rows, each by a calibrator fitted on the other folds."""
     found = np.empty_like(candidate.margin)
     for k in np.unique(candidate.fold):
         test = candidate.fold == k
         if test.all():
             return candidate.calibration.calibrator.probability(candidate.margin)
-        choice = choose_calibrator(candidate.margin[~test], y[~test])
+        choice = choose_calibrator(candidate.margin[~test], y[~test], clusters=customers[~test])
         found[test] = choice.calibrator.probability(candidate.margin[test])
     return found
 

@@ -94,7 +94,7 @@ def train(
         margin = fitted.model.margin(fitted.encoder.transform(rows.take(plan.final.test)))
         unseen, p = plan.final.test, calibrator.probability(margin)
     else:
-        unseen, p = chosen.rows, cross_calibrated(chosen, rows.y[chosen.rows])
+        unseen, p = chosen.rows, cross_calibrated(chosen, rows.y[chosen.rows], rows.customers[chosen.rows])
     progress("measuring, with intervals")
     measured = measure(rows, unseen, p, config, seed=config.seed)
     compared = compare(candidates)

@@ -40,7 +40,7 @@ def score(
 def explain(session: Session, customer_id: Annotated[str, typer.Argument(help="A customer's id.")]) -> None:
     """One customer: score, every reason, value, action, and what is not known."""
     from holdfast.cli.render import acting as render
-    from holdfast.pipelines.explain import explain as run_explain
+    from holdfast.pipelines.score import explain as run_explain
 
     report = run_explain(session.workspace(), customer_id).to_json()
     session.answer(report, render.explain)
@@ -79,7 +79,7 @@ def monitor(session: Session) -> None:
 
     with session.recorded() as (workspace, run), session.progress("monitoring"):
         with run.step("monitor"):
-            report = run_monitor(workspace).to_json()
+            report = run_monitor(workspace, run_id=run.run_id).to_json()
         run.summary = run.summary or report
     session.answer(report, render.monitor)
 
@@ -92,12 +92,12 @@ def retrain(
     from holdfast.cli.render import acting as render
     from holdfast.pipelines.retrain import retrain as run_retrain
 
-    with session.recorded() as (workspace, run), session.progress("retraining"):
+    with session.recorded() as (workspace, run), session.progress("retraining") as steps:
         with run.step("retrain"):
-            report = run_retrain(workspace, force=force).to_json()
+            report = run_retrain(workspace, force=force, run_id=run.run_id, progress=steps.step).to_json()
         run.summary = run.summary or report
         session.answer(report, render.retrain)
-        trained = report.get("train")
+        trained = report["trained"]
         if trained and not trained["promoted"]:
             raise GateRefused(f"version {trained['version']} does not serve", trained["verdict"]["reasons"])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from importlib import import_module
 from typing import Annotated, Literal
 
 import typer
@@ -57,12 +59,20 @@ def config_show(
 def serve(
     session: Session,
     host: Annotated[str | None, typer.Option(help="By default serving.host.")] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="By default serving.port.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="By default serving.port.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Serve the API: scores, reasons and decisions from the online store. /docs describes it."""
-    from holdfast.pipelines.serve import serve as run_serve
-
-    run_serve(session.workspace(), host=host, port=port, quiet=session.quiet)
+    workspace = session.workspace()
+    serving = workspace.config.serving
+    at = (serving.host if host is None else host, serving.port if port is None else port)
+    # The API is the other door, beside this one: it is started here by name, never used (DESIGN section 2).
+    api = import_module("holdfast.api.serve")
+    settings = api.Settings(workspace.online, workspace.models, serving, workspace.name)
+    if not session.quiet:
+        logging.getLogger("holdfast.api").setLevel(logging.INFO)
+        typer.echo(f"http://{at[0]}:{at[1]} (documentation: /docs); Ctrl-C stops it", err=True)
+    api.serve(settings, *at, workers=workers)
 
 
 def register(app: typer.Typer) -> None:

@@ -1,8 +1,172 @@
+"""Reports of the verbs that act."""
+
+from __future__ import annotations
+
 from typing import Any
 
+from holdfast.cli.render.learning import train
+from holdfast.cli.render.parts import bar, count, facts, money, note, share, table, title
 
-def score(report: dict[str, Any]) -> list[Any]:
-    return [str(report)]
+Report = dict[str, Any]
+
+STATUS = {
+    "contact": "contact",
+    "holdout": "left alone (holdout)",
+    "over_budget": "over budget",
+    "no_action": "no action",
+}
 
 
-explain = decide = materialize = monitor = retrain = score
+def score(report: Report) -> list[Any]:
+    return [
+        title(
+            f"Scored {count(report['customers'])} customers at {report['cutoff']}", f"version {report['model_version']}"
+        ),
+        *scored(report),
+        facts({"files": report["path"]}),
+    ]
+
+
+def scored(report: Report) -> list[Any]:
+    """Tiers and the most frequent first reasons."""
+    customers = report["customers"] or 1
+    tiers = ", ".join(f"{n} {count(c)} ({share(c / customers)})" for n, c in report["tiers"].items())
+    rows = [(r["label"], share(r["share"]), bar(r["share"])) for r in report["top_reasons"]]
+    return [
+        facts(
+            {
+                "expected": f"{count(report['expected_churners'])} to leave within the horizon "
+                f"({share(report['mean_probability'], 2)} on average)",
+                "tiers": tiers,
+            }
+        ),
+        table(("first reason", "customers", ""), rows, right=("customers",)),
+    ]
+
+
+def explain(report: Report) -> list[Any]:
+    rows = [
+        (r["label"], r["value"], r["typical"], r["direction"], f"{r['contribution']:+.3f}") for r in report["reasons"]
+    ]
+    parts: list[Any] = [
+        title(f"Customer {report['customer_id']}", f"at {report['cutoff']}, version {report['model_version']}"),
+        facts(
+            {
+                "probability": f"{share(report['probability'])} to leave within the horizon",
+                "tier": f"{report['tier']}; tenth {report['decile']} of ten (1 is the riskiest)",
+            }
+        ),
+    ]
+    columns = ("reason", "hers", "typical", "risk", "log-odds")
+    return [
+        *parts,
+        table(columns, rows, right=("hers", "typical", "log-odds")) if rows else note("No reason raises it."),
+    ]
+
+
+def decide(report: Report) -> list[Any]:
+    return [
+        title(f"Decided for {count(report['customers'])} customers at {report['cutoff']}"),
+        *decided(report),
+        facts({"files": report["path"]}),
+    ]
+
+
+def decided(report: Report) -> list[Any]:
+    """What is at stake, what is spent and won, and on whom."""
+    currency = report.get("currency", "")
+    budget, holdout, between = report["budget"], report["holdout"], report["expected_value_interval"]
+    won = money(report["expected_value"], currency)
+    if between:
+        won += f" (95% interval {between[0]:,.0f} to {between[1]:,.0f})"
+    limit = "no limit" if budget["limit"] is None else f"of {money(budget['limit'], currency)}"
+    rows = [
+        (r["segment"], r["action"], STATUS.get(r["status"], r["status"]), count(r["customers"]), count(r["cost"]),
+         count(r["expected_value"]))
+        for r in report["table"] if r["status"] in ("contact", "holdout")
+    ]  # fmt: skip
+    effects = [f"{name} {_effect(effect)}" for name, effect in report["effects"].items()]
+    return [
+        facts(
+            {
+                "at stake": f"{money(report['expected_loss'], currency)} expected loss",
+                "spent": f"{money(report['cost'], currency)} {limit}",
+                "expected gain": f"{won}, costs taken off",
+                "contacted": f"{count(report['contacted'])}; {count(holdout['customers'])} left alone at random, to measure",
+                "effects": "; ".join(effects),
+            }
+        ),
+        table(("segment", "action", "status", "customers", "cost", "expected value"), rows,
+              right=("customers", "cost", "expected value")),
+    ]  # fmt: skip
+
+
+def _effect(effect: Report) -> str:
+    source = effect.get("source") or ("measured" if effect.get("measured") else "assumed")
+    between = f" ({effect['low']:.0%} to {effect['high']:.0%})" if effect.get("low") is not None else ""
+    return f"keeps {effect['retention']:.0%}{between}, {source}"
+
+
+def materialize(report: Report) -> list[Any]:
+    return [
+        title(f"Generation {report['generation']} serves"),
+        facts(
+            {
+                "customers": count(report["customers"]),
+                "cutoff": report["cutoff"],
+                "model": f"version {report['model_version']}",
+                "file": report["path"],
+            }
+        ),
+    ]
+
+
+def monitor(report: Report) -> list[Any]:
+    return [
+        title(f"Monitoring of version {report['model_version']} at {report['cutoff']}"),
+        *monitored(report),
+        facts({"files": report["path"]}),
+    ]
+
+
+def monitored(report: Report) -> list[Any]:
+    """Quality, drift, performance, and what they ask for."""
+    quality, drift, performance, triggers = (report[k] for k in ("quality", "drift", "performance", "triggers"))
+    why = "; ".join(r["message"] for r in triggers["reasons"])
+    said: list[tuple[str, object]] = []
+    if quality:
+        said.append(("quality", f"{count(quality['rows'])} rows, {len(quality['findings'])} findings"))
+        said += [("", f"{f['severity']}: {f['where']}: {f['what']}") for f in quality["findings"][:5]]
+    if drift:
+        said.append(("drift", _drift(drift)))
+    said.append(("performance", _performance(performance)))
+    said.append(("retrain", f"yes: {why}" if triggers["retrain"] else "no"))
+    return [facts(said)]
+
+
+def _drift(drift: Report) -> str:
+    worst = sorted((r for r in drift["rows"] if r["name"] in drift["drifted"]), key=lambda r: -r["psi"])[:3]
+    score = next((r for r in drift["rows"] if r["what"] == "score"), None)
+    words = f"{len(drift['drifted'])} of {drift['judged']} features"
+    if worst:
+        words += " (" + ", ".join(f"{r['name']} PSI {r['psi']:.2f}" for r in worst) + ")"
+    return words + (f"; score PSI {score['psi']:.3f}, {score['verdict']}" if score else "")
+
+
+def _performance(performance: Report | None) -> str:
+    if performance is None:
+        return "no scores have matured yet"
+    if not performance["enough"] or performance["log_loss"] is None:
+        return f"no verdict: {performance['why_not']}"
+    return f"log loss {performance['log_loss']:.4f} on {count(performance['rows'])} matured scores"
+
+
+def retrain(report: Report) -> list[Any]:
+    if not report["triggered"]:
+        return [title("Nothing asks for retraining"), note("holdfast retrain --force retrains all the same.")]
+    parts: list[Any] = [
+        title("Retrained"),
+        facts([("because", why) for why in report["why"]]),
+        *train(report["trained"]),
+    ]
+    return parts + (materialize(report["serving"]) if report["serving"] else [])

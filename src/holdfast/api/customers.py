@@ -1,0 +1,101 @@
+"""GET /v1/customers and /v1/customers/{customer_id}: what was materialised, as it is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import StringConstraints
+
+from holdfast.api.answers import Customer, Worklist
+from holdfast.api.asked import CustomerId
+from holdfast.api.openapi import problems
+from holdfast.api.problems import ApiProblem
+from holdfast.api.serving import Serving, model_of, unknown_customer
+from holdfast.errors import NotFoundError, UsageError
+from holdfast.stores.online import OnlineRow, Order, Page
+
+MAX_PAGE = 1000
+PAGE = 50
+_Word = Annotated[str, StringConstraints(max_length=100)]
+_Cursor = Annotated[str, StringConstraints(max_length=4000)]
+
+
+def stored_score(row: OnlineRow) -> dict[str, Any]:
+    """The fields of `answers.StoredScore`."""
+    return {
+        "customer_id": row.customer_id,
+        "probability": row.probability,
+        "tier": row.tier,
+        "segment": row.segment,
+        "expected_value": row.expected_value,
+    }
+
+
+def _whole(row: OnlineRow) -> dict[str, Any]:
+    return {**stored_score(row), "reasons": row.reasons, "decision": row.decision}
+
+
+def routes(serving: Serving) -> APIRouter:
+    """The routes of stored customers."""
+    router = APIRouter(prefix="/v1/customers", tags=["customers"])
+    store = serving.store
+
+    @router.get("", summary="The work list: customers by expected value", responses=problems(409, 410, 422, 503))
+    async def worklist(
+        tier: Annotated[_Word | None, Query(examples=["high"])] = None,
+        segment: Annotated[_Word | None, Query(examples=["valued"])] = None,
+        order: Order = "expected_value",
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = PAGE,
+        cursor: Annotated[_Cursor | None, Query(description="next_cursor of the page before")] = None,
+    ) -> Worklist:
+        """Pages stay on the generation of the first one, so no customer is seen twice or missed. A cursor lives until
+        its generation is removed (410)."""
+        reader = store.reader()
+        meta = reader.meta
+        with store.guard():
+            page = _page(reader.worklist, tier, segment, limit=limit, cursor=cursor, order=order)
+            meta = page.rows[0].meta if page.rows else meta
+            freshness = serving.freshness(meta)
+            found = Worklist.model_validate(
+                {
+                    "customers": [_whole(row) for row in page.rows],
+                    "next_cursor": page.next_cursor,
+                    "freshness": freshness,
+                    "model": model_of(meta),
+                    "generation": meta.generation,
+                }
+            )
+        serving.metrics.scores("stored", (row.probability for row in page.rows))
+        return found
+
+    @router.get(
+        "/{customer_id:path}",  # ids may hold slashes
+        summary="One customer's score, reasons and decision",
+        responses=problems(404, 409, 422, 503),
+    )
+    async def customer(customer_id: CustomerId) -> Customer:
+        """The score as of the serving generation, why, what was decided, and how old that is."""
+        meta, row = store.get(customer_id)
+        if row is None:
+            raise unknown_customer()
+        freshness = serving.freshness(meta)
+        with store.guard():
+            found = Customer.model_validate(
+                {**_whole(row), "freshness": freshness, "model": model_of(meta), "generation": meta.generation}
+            )
+        serving.metrics.scores("stored", (row.probability,))
+        return found
+
+    return router
+
+
+def _page(read: Any, *filters: str | None, **words: Any) -> Page:
+    try:
+        page: Page = read(*filters, **words)
+    except NotFoundError as e:
+        detail = "the cursor's generation is no longer kept. Start again without a cursor."
+        raise ApiProblem(410, "cursor-gone", detail) from e
+    except (OverflowError, RecursionError) as e:  # made by hand: ours name a rank that there is
+        raise UsageError("this is not a cursor", fix="Give next_cursor of the page before, or none.") from e
+    return page

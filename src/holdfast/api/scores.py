@@ -1,0 +1,70 @@
+"""POST /v1/scores: stored scores of many customers, or scores of rows that the client brings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anyio import to_thread
+from fastapi import APIRouter
+
+from holdfast.api.answers import ComputedScore, ComputedScores, Model, StoredScore, StoredScores
+from holdfast.api.asked import ScoreRequest
+from holdfast.api.customers import stored_score
+from holdfast.api.openapi import problems
+from holdfast.api.rows import WHERE, table_of
+from holdfast.api.serving import INLINE_ROWS, Serving, model_of
+from holdfast.models.bundle import Bundle
+
+
+def routes(serving: Serving) -> APIRouter:
+    """The route of scores."""
+    router = APIRouter(prefix="/v1", tags=["scores"])
+
+    @router.post("/scores", summary="Scores of many", responses=problems(409, 413, 415, 422, 503))
+    async def scores(asked: ScoreRequest) -> StoredScores | ComputedScores:
+        """With `customer_ids`: stored scores, and the ids that are not there. With `rows`: scored now by the serving
+        model; this also works while the online store cannot be read."""
+        if asked.rows is not None:
+            return await _computed(serving, asked.rows)
+        assert asked.customer_ids is not None
+        return await _stored(serving, asked.customer_ids)
+
+    return router
+
+
+async def _stored(serving: Serving, ids: list[str]) -> StoredScores:
+    serving.check_batch("body.customer_ids", len(ids))
+    reader = serving.store.reader()
+    if len(ids) <= INLINE_ROWS:
+        meta, rows = serving.store.get_many(reader, ids)
+    else:
+        meta, rows = await to_thread.run_sync(serving.store.get_many, reader, ids)
+    freshness = serving.freshness(meta)
+    serving.metrics.scores("stored", (row.probability for row in rows.values()))
+    with serving.store.guard():
+        return StoredScores(
+            scores=[StoredScore(**stored_score(row)) for row in rows.values()],
+            not_found=[i for i in dict.fromkeys(ids) if i not in rows],
+            freshness=freshness,
+            model=model_of(meta),
+            generation=meta.generation,
+        )
+
+
+async def _computed(serving: Serving, rows: list[dict[str, Any]]) -> ComputedScores:
+    serving.check_batch(WHERE, len(rows))
+    loaded = await serving.model()
+    if len(rows) <= INLINE_ROWS:
+        found = _predict(loaded.bundle, rows)
+    else:
+        found = await to_thread.run_sync(_predict, loaded.bundle, rows)
+    serving.metrics.scores("computed", found)
+    return ComputedScores(
+        scores=[ComputedScore(probability=p) for p in found],
+        model=Model(version=loaded.version, bundle_sha256=loaded.sha256),
+    )
+
+
+def _predict(bundle: Bundle, rows: list[dict[str, Any]]) -> list[float]:
+    found: list[float] = bundle.predict(table_of(rows, bundle.schema)).tolist()
+    return found

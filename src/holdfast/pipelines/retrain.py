@@ -1,0 +1,67 @@
+"""``holdfast retrain``: the trigger acts. Monitor, and if it says so build, train and, when promoted, serve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.errors import NotReadyError
+from holdfast.pipelines.bootstrap import Workspace
+from holdfast.pipelines.build import build
+from holdfast.pipelines.decide import decide
+from holdfast.pipelines.materialize import MaterializeReport, materialize
+from holdfast.pipelines.monitor import MonitorReport, monitor
+from holdfast.pipelines.score import score
+from holdfast.pipelines.train import TrainReport, train
+
+
+@dataclass(frozen=True)
+class RetrainReport:
+    """Why a retraining ran or did not, and what came of it."""
+
+    triggered: bool
+    why: list[str]
+    trained: TrainReport | None
+    serving: MaterializeReport | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "triggered": self.triggered,
+            "why": self.why,
+            "train": None if self.trained is None else self.trained.to_json(),
+            "materialize": None if self.serving is None else self.serving.to_json(),
+        }
+
+
+def retrain(
+    workspace: Workspace,
+    *,
+    force: bool = False,
+    run_id: str | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> RetrainReport:
+    """Retrain if a trigger fires (or ``force``); a promoted model is scored with and served at once."""
+    why = _reasons(workspace, run_id, progress)
+    if force:
+        why = ["asked for", *why]
+    if not why:
+        return RetrainReport(False, [], None, None)
+    progress("building the dataset")
+    dataset = build(workspace)
+    trained = train(workspace, dataset=dataset, run_id=run_id, actor="holdfast retrain", progress=progress)
+    if not trained.promoted:
+        return RetrainReport(True, why, trained, None)
+    progress("scoring with the new champion")
+    score(workspace)
+    decide(workspace)
+    return RetrainReport(True, why, trained, materialize(workspace))
+
+
+def _reasons(workspace: Workspace, run_id: str | None, progress: Callable[[str], None]) -> list[str]:
+    progress("monitoring")
+    try:
+        seen: MonitorReport = monitor(workspace, run_id=run_id)
+    except NotReadyError as e:
+        return [e.message]
+    return [reason.message for reason in seen.report.triggers.reasons]

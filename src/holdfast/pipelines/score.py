@@ -1,0 +1,103 @@
+"""``holdfast score``: everyone active at one cutoff, by what was known before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from holdfast.artifacts.engine import Engine
+from holdfast.artifacts.schema import FeatureSchema
+from holdfast.clock import Grid, iso
+from holdfast.config.schema import Config
+from holdfast.errors import UsageError
+from holdfast.features.compute import compute, window_lengths
+from holdfast.pipelines.bootstrap import Workspace
+from holdfast.pipelines.build import Knowledge, knowledge_of, open_sources, sources_begin
+from holdfast.pipelines.serving_model import champion
+from holdfast.scoring.predictor import score_batch
+from holdfast.snapshots.calendar import Cutoff, cutoff_table
+from holdfast.snapshots.population import scoring_population
+from holdfast.sources.tables import Sources
+from holdfast.stores.scores import write_features, write_scores
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What was scored; ``manifest`` is the batch's own."""
+
+    cutoff: datetime
+    manifest: Mapping[str, Any]
+    path: Path
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.manifest, "path": str(self.path)}
+
+
+def score(workspace: Workspace, *, cutoff: datetime | None = None, known_as_of: datetime | None = None) -> ScoreReport:
+    """Score everyone active at a cutoff with the champion.
+
+    Parameters
+    ----------
+    cutoff : any midnight the data reach; by default the latest on the cutoff grid
+    known_as_of : replay what was known then; never later than the cutoff
+
+    Raises
+    ------
+    NotReadyError
+        There is no champion.
+    UsageError
+        The cutoff is no midnight, before the data begin or after what is known.
+    """
+    best = champion(workspace)
+    config = workspace.config
+    with workspace.engine() as engine:
+        sources = open_sources(workspace, engine)
+        knowledge = knowledge_of(config, sources, known_as_of)
+        at = cutoff or latest_cutoff(config, knowledge)
+        _check_cutoff(at, sources_begin(engine, sources), knowledge)
+        features, schema = cutoff_features(engine, config, sources, at, min(at, knowledge.known_as_of))
+    batch = score_batch(best.bundle, features, at, config.scoring, model_version=str(best.version))
+    write_features(workspace.var, at, features, {"cutoff": iso(at), "schema": schema.to_json()})
+    path = write_scores(workspace.var, batch)
+    return ScoreReport(at, batch.manifest, path)
+
+
+def latest_cutoff(config: Config, knowledge: Knowledge) -> datetime:
+    """The latest cutoff of the grid at or before what is known."""
+    cutoffs = config.data.cutoffs
+    until = min(knowledge.known_as_of, cutoffs.last or knowledge.known_as_of)
+    month = until.year * 12 + until.month - 1
+    return max(c for day in cutoffs.anchor_days for k in (month - 1, month) if (c := Grid(day).at(k)) <= until)
+
+
+def cutoff_features(
+    engine: Engine, config: Config, sources: Sources, at: datetime, known_as_of: datetime
+) -> tuple[pa.Table, FeatureSchema]:
+    """Features of everyone to score at one cutoff, ordered by customer_id."""
+    cutoff = Cutoff.of(at, config.data.label, config.data.cutoffs.anchor_days)
+    table = engine.from_arrow(cutoff_table([cutoff], window_lengths(config.features)), "scoring_cutoff")
+    population = engine.materialize(scoring_population(sources.customers.table, table), "scoring_population")
+    tables = {n: s.table for n, s in sources.tables.items()}
+    found, schema = compute(
+        engine, population, table, tables, config.data, config.features, grid=cutoff.grid, known_as_of=known_as_of
+    )
+    return engine.to_arrow(found.order_by("customer_id")), schema
+
+
+def _check_cutoff(at: datetime, begins: datetime, knowledge: Knowledge) -> None:
+    if at.hour or at.minute or at.second or at.microsecond:
+        raise UsageError(f"the cutoff {iso(at)} is not a midnight UTC", fix=f"Write --cutoff {at.date().isoformat()}")
+    if at <= begins:
+        raise UsageError(
+            f"the cutoff {iso(at)} is before the data begin ({iso(begins)})", fix="Choose a later --cutoff."
+        )
+    if at > knowledge.known_as_of:
+        raise UsageError(
+            f"the cutoff {iso(at)} is after what is known (known as of {iso(knowledge.known_as_of)})",
+            fix="Choose an earlier --cutoff, or bring newer data.",
+        )
