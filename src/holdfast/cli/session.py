@@ -53,12 +53,19 @@ class Session:
     run_id: str | None = None
     answered: bool = False
     documents: list[str] = field(default_factory=list)
+    _workspace: Workspace | None = None
 
     def workspace(self) -> Workspace:
-        """The project's workspace."""
+        """The project's workspace; its database is closed when the verb ends."""
         from holdfast.pipelines.bootstrap import open_workspace
 
-        return open_workspace(self.project, sets=self.sets)
+        self._workspace = open_workspace(self.project, sets=self.sets)
+        return self._workspace
+
+    def close(self) -> None:
+        """Close what the verb opened."""
+        if self._workspace is not None and "state" in vars(self._workspace):  # a cached property, if it was asked for
+            self._workspace.state.close()
 
     def loaded(self) -> Loaded:
         """The project's configuration alone: without the stores, which take a while to import."""
@@ -124,6 +131,8 @@ def verb(
                     raise
                 sys.stderr.write(f"holdfast: {e}\n")  # the report, printed already, is the one document
                 raise typer.Exit(e.exit_code) from e
+            finally:
+                session.close()
 
         common = inspect.signature(_common, eval_str=True).parameters.values()
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *common)]

@@ -47,7 +47,7 @@ def feature_schema(data: DataSection, features: FeaturesSection) -> FeatureSchem
     """The ordered features that `holdfast.features.compute` gives for a configuration."""
     found: list[FeatureSpec] = []
     if features.tenure:
-        found.append(FeatureSpec("tenure_months", "number", "tenure", "days as a customer", "days", data.customers[0]))
+        found.append(FeatureSpec("tenure_months", "number", "tenure", "months as a customer", "months", data.customers[0]))
     found += _attributes(data, features)
     for name, value in features.values.items():
         found += _history(name, value, data, features)

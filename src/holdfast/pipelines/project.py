@@ -16,6 +16,7 @@ from holdfast.pipelines.running import Run, recorded_run
 from holdfast.types import JsonValue
 
 When = datetime | str | None
+Mode = Literal["full", "data", "features", "train", "score", "decide", "monitor"]
 
 
 class Project:
@@ -95,7 +96,7 @@ class Project:
 
     def explain(self, customer_id: str) -> Any:
         """See ``holdfast explain``."""
-        from holdfast.pipelines.score import explain
+        from holdfast.pipelines.explain import explain
 
         return explain(self.workspace, customer_id)
 
@@ -131,8 +132,8 @@ class Project:
         """See ``holdfast run``."""
         from holdfast.pipelines.run import run
 
-        with self._run("run"):
-            return run(self.workspace, mode=mode, progress=progress)
+        with recorded_run(self.workspace, "run") as recorded:
+            return run(self.workspace, mode, recorded=recorded, progress=progress)
 
     @contextmanager
     def _run(self, verb: str) -> Iterator[Run]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.errors import EXIT_DONE, EXIT_FAILED, GateRefused, HoldfastError
+from holdfast.errors import EXIT_DONE, EXIT_FAILED, GateRefused, HoldfastError, StoreError
 from holdfast.pipelines.bootstrap import Workspace
+from holdfast.pipelines.lock import project_lock
 from holdfast.stores.state_tables import Outcome
 
 
@@ -34,7 +35,12 @@ class Run:
 
 @contextmanager
 def recorded_run(workspace: Workspace, verb: str) -> Iterator[Run]:
-    """Record a run of ``verb``; an error is recorded and raised on."""
+    """Record a run of ``verb``, alone on its project; an error is recorded and raised on."""
+    with project_lock(workspace.var):
+        yield from _recorded(workspace, verb)
+
+
+def _recorded(workspace: Workspace, verb: str) -> Iterator[Run]:
     state = workspace.state
     run = Run(state.start_run(verb, workspace.name, config_hash=workspace.config.hash()))
     outcome: Outcome = "failed"
@@ -55,7 +61,9 @@ def recorded_run(workspace: Workspace, verb: str) -> Iterator[Run]:
         error = f"{type(e).__name__}: {e}"
         raise
     finally:
-        state.finish_run(
-            run.run_id, outcome, exit_code=exit_code, dataset_id=run.dataset_id, timings=run.timings,
-            summary=run.summary, error=error,
-        )  # fmt: skip
+        # what went wrong is worth more than that it could not be written down
+        with suppress(StoreError) if outcome != "done" else nullcontext():
+            state.finish_run(
+                run.run_id, outcome, exit_code=exit_code, dataset_id=run.dataset_id, timings=run.timings,
+                summary=run.summary, error=error,
+            )  # fmt: skip

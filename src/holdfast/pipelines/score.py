@@ -68,11 +68,11 @@ def score(workspace: Workspace, *, cutoff: datetime | None = None, known_as_of: 
 
 
 def latest_cutoff(config: Config, knowledge: Knowledge) -> datetime:
-    """The latest cutoff of the grid at or before what is known."""
-    cutoffs = config.data.cutoffs
-    until = min(knowledge.known_as_of, cutoffs.last or knowledge.known_as_of)
+    """The latest instant of the cutoff grid at or before what is known; ``cutoffs.last`` limits training only."""
+    until = knowledge.known_as_of
     month = until.year * 12 + until.month - 1
-    return max(c for day in cutoffs.anchor_days for k in (month - 1, month) if (c := Grid(day).at(k)) <= until)
+    days = config.data.cutoffs.anchor_days
+    return max(c for day in days for k in (month - 1, month) if (c := Grid(day).at(k)) <= until)
 
 
 def cutoff_features(

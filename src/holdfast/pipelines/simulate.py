@@ -23,12 +23,14 @@ class SimulateReport:
     ----------
     sources, truth : folders; only tests and benchmarks may read the truth
     written : False where the same company was there already
+    as_configured : whether it is the company of ``data.simulate``, which ``holdfast run`` writes
     company : see `holdfast.simulate.SimulationSummary`
     """
 
     sources: Path
     truth: Path
     written: bool
+    as_configured: bool
     company: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
@@ -75,7 +77,8 @@ def simulate(
         _check_ours(sources)
         simulate_company(sources, truth, **request, progress=progress)
     company = json.loads((sources / DESCRIPTION).read_text(encoding="utf-8"))
-    return SimulateReport(sources, truth, written, company)
+    as_configured = all(request[key] == getattr(configured, key) for key in request)
+    return SimulateReport(sources, truth, written, as_configured, company)
 
 
 def _check_ours(sources: Path) -> None:

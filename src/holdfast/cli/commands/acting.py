@@ -40,7 +40,7 @@ def score(
 def explain(session: Session, customer_id: Annotated[str, typer.Argument(help="A customer's id.")]) -> None:
     """One customer: score, every reason, value, action, and what is not known."""
     from holdfast.cli.render import acting as render
-    from holdfast.pipelines.score import explain as run_explain
+    from holdfast.pipelines.explain import explain as run_explain
 
     report = run_explain(session.workspace(), customer_id).to_json()
     session.answer(report, render.explain)
@@ -97,7 +97,7 @@ def retrain(
             report = run_retrain(workspace, force=force, run_id=run.run_id, progress=steps.step).to_json()
         run.summary = run.summary or report
         session.answer(report, render.retrain)
-        trained = report["trained"]
+        trained = report["train"]
         if trained and not trained["promoted"]:
             raise GateRefused(f"version {trained['version']} does not serve", trained["verdict"]["reasons"])
 

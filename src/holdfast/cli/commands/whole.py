@@ -24,9 +24,8 @@ def run(
     from holdfast.pipelines.run import run as run_all
 
     with session.recorded() as (workspace, recorded), session.progress("running") as steps:
-        with recorded.step("run"):
-            report = run_all(workspace, mode=mode, progress=steps.step).to_json()
-        recorded.summary = recorded.summary or report
+        report = run_all(workspace, mode=mode, recorded=recorded, progress=steps.step).to_json()
+        recorded.summary = {name: str(path) for name, path in report["files"].items()}
     session.answer(report, render.run)
 
 

@@ -48,19 +48,23 @@ def explain(report: Report) -> list[Any]:
     rows = [
         (r["label"], r["value"], r["typical"], r["direction"], f"{r['contribution']:+.3f}") for r in report["reasons"]
     ]
-    parts: list[Any] = [
-        title(f"Customer {report['customer_id']}", f"at {report['cutoff']}, version {report['model_version']}"),
-        facts(
-            {
-                "probability": f"{share(report['probability'])} to leave within the horizon",
-                "tier": f"{report['tier']}; tenth {report['decile']} of ten (1 is the riskiest)",
-            }
-        ),
-    ]
-    columns = ("reason", "hers", "typical", "risk", "log-odds")
+    decision = report["decision"]
+    said = {
+        "probability": f"{share(report['probability'])} to leave within the horizon",
+        "tier": f"{report['tier']}; tenth {report['decile']} of ten (1 is the riskiest)",
+    }
+    if decision:
+        said |= {
+            "value": f"{count(decision['clv'])} over the horizon if kept; segment {decision['segment']}",
+            "decision": f"{STATUS.get(decision['status'], decision['status'])}: {decision['why']}",
+        }
+    columns = ("reason", "this customer", "typical", "risk", "log-odds")
     return [
-        *parts,
-        table(columns, rows, right=("hers", "typical", "log-odds")) if rows else note("No reason raises it."),
+        title(f"Customer {report['customer_id']}", f"at {report['cutoff']}, version {report['model_version']}"),
+        facts(said),
+        table(columns, rows, right=("this customer", "typical", "log-odds"))
+        if rows
+        else note("Nothing raises the risk."),
     ]
 
 
@@ -92,7 +96,7 @@ def decided(report: Report) -> list[Any]:
                 "at stake": f"{money(report['expected_loss'], currency)} expected loss",
                 "spent": f"{money(report['cost'], currency)} {limit}",
                 "expected gain": f"{won}, costs taken off",
-                "contacted": f"{count(report['contacted'])}; {count(holdout['customers'])} left alone at random, to measure",
+                "contacted": f"{count(report['contacted'])}, and {count(holdout['customers'])} left alone at random",
                 "effects": "; ".join(effects),
             }
         ),
@@ -167,6 +171,6 @@ def retrain(report: Report) -> list[Any]:
     parts: list[Any] = [
         title("Retrained"),
         facts([("because", why) for why in report["why"]]),
-        *train(report["trained"]),
+        *train(report["train"]),
     ]
-    return parts + (materialize(report["serving"]) if report["serving"] else [])
+    return parts + (materialize(report["materialize"]) if report["materialize"] else [])

@@ -7,6 +7,10 @@ from typing import Any
 from holdfast.cli.render.parts import count, facts, note, share, table, title
 
 Report = dict[str, Any]
+NOT_CONFIGURED = (
+    "\nThis is not the company of data.yaml: holdfast run would write that one again. To keep this one, set "
+    "data.simulate to it."
+)
 
 
 def init(report: Report) -> list[Any]:
@@ -54,6 +58,7 @@ def simulate(report: Report) -> list[Any]:
                 "truth": f"{report['truth']} (only tests and benchmarks may read it)",
             }
         ),
+        *([] if report["as_configured"] else [note(NOT_CONFIGURED)]),
     ]
 
 

@@ -75,9 +75,7 @@ def _model(report: Report) -> list[Any]:
     if not trained:
         return []
     verdict = trained["verdict"]
-    others = [
-        f"{c['estimator']} {c['out_of_fold_log_loss']:.5f}" for c in trained["metrics"]["candidates"]
-    ]
+    others = [f"{c['estimator']} {c['out_of_fold_log_loss']:.5f}" for c in trained["metrics"]["candidates"]]
     serves = "serves" if trained["promoted"] else f"does not serve; version {trained['champion']} goes on"
     return [
         facts(
@@ -101,7 +99,7 @@ def _by_cutoff(rows: list[Report], report: Report) -> Iterator[Any]:
     for row in last:
         metrics = row["metrics"]
         yield note(
-            f"At the last cutoff alone ({row['cutoff']}, {count(row['n'])} snapshots, {count(row['positives'])} churned): "
+            f"At the last cutoff alone ({row['cutoff']}; {count(row['positives'])} of {count(row['n'])} churned): "
             f"ROC-AUC {metrics['roc_auc']['value']:.3f}, average precision {metrics['average_precision']['value']:.3f}."
         )
 
