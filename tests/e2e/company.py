@@ -1,15 +1,18 @@
-"""A small business of its own, in CSV: what the end-to-end tests run on. Small enough for seconds, not for good models."""
+"""A small business in CSV that the end-to-end tests run on: it takes seconds, and its models are not good."""
 
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 DATA = """\
 sources: sources
@@ -66,6 +69,22 @@ SECTIONS = {"data": DATA, "features": FEATURES, "training": TRAINING, "decisions
 FIRST = date(2023, 1, 1)
 MONTHS = 14
 CUSTOMERS = 240
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a call of ``holdfast`` returned and printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Call = Callable[..., Said]
 
 
 def write_company(home: Path, name: str = "shop") -> Path:

@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from company import Call, Said, write_company
 
-sys.path.insert(0, str(Path(__file__).parent))  # company.py
-
-from company import write_company  # noqa: E402
-
-from holdfast.cli.main import main  # noqa: E402
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a call of ``holdfast`` returned and printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Call = Callable[..., Said]
+from holdfast.cli.main import main
 
 
 @pytest.fixture

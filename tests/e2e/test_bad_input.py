@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from company import tree
-from conftest import Call
+from company import Call, tree
 
 ALLOWED = {f"var/shop/state.db{suffix}" for suffix in ("", "-wal", "-shm")}
 """A refused run is recorded; that is all it may write."""

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from company import tree, write_company
-from conftest import Call
+from company import Call, tree, write_company
 
 SIZE = "3m"
 FILLER = "filler"
