@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 from anyio import to_thread
 
+from holdfast.api.edge import trace_without_values
 from holdfast.api.metrics import Metrics
 from holdfast.api.problems import RETRY_SECONDS, Unavailable
 from holdfast.errors import HoldfastError, StoreError
@@ -92,10 +93,11 @@ class Bundles:
             if bundle.sha256 != meta.bundle_sha256:
                 raise StoreError(f"{meta.bundle_dir} is {bundle.sha256}, the generation names {meta.bundle_sha256}")
             warm_up(bundle)
-        except HoldfastError as e:
+        except Exception as e:  # whatever another version wrote there: stored scores are served all the same
             self._failed = (meta.bundle_sha256, time.monotonic())
             self._metrics.store_error("bundle")
-            log.error("the bundle of generation %s cannot be loaded: %s", meta.generation, e)
+            why = str(e) if isinstance(e, HoldfastError | OSError) else trace_without_values(e)
+            log.error("the bundle of generation %s cannot be loaded: %s", meta.generation, why)
             raise Unavailable("no-model", NO_BUNDLE) from e
         log.info("model %s is loaded (bundle %s)", meta.model_version, bundle.sha256)
         return bundle

@@ -78,15 +78,14 @@ class Store:
             yield
         except NotReadyError as e:
             raise self._down("not-ready", NOT_READY, e) from e
-        except (StoreError, ValueError, LookupError, TypeError) as e:
+        except (StoreError, OSError, ValueError, LookupError, TypeError) as e:
             raise self._down("unreadable", UNREADABLE, e) from e
 
     def _down(self, reason: str, detail: str, error: Exception) -> Unavailable:
         self._metrics.store_error(reason)
-        # only errors of the store say files and causes; others may repeat a row
-        said = (
-            str(error) if isinstance(error, NotReadyError | StoreError) else f"a row is damaged: {type(error).__name__}"
-        )
+        # these say files and causes; others may repeat a row
+        safe = isinstance(error, NotReadyError | StoreError | OSError)
+        said = str(error) if safe else f"a row is damaged: {type(error).__name__}"
         if said != self._said:  # once, not for every request until it is mended
             self._said = said
             log.error("the online store cannot be read: %s", said)

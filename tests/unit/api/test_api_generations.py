@@ -54,12 +54,17 @@ def test_a_batch_is_of_one_generation_and_an_explanation_of_its_model(api, world
     assert why["explanations"][0]["probability"] == pytest.approx(body["scores"][5]["probability"], abs=1e-12)
 
 
-@pytest.mark.parametrize("damage", ["folder gone", "pointer gone", "pointer broken", "pointer elsewhere"])
+@pytest.mark.parametrize(
+    "damage", ["folder gone", "folder a file", "pointer gone", "pointer broken", "pointer elsewhere"]
+)
 def test_a_store_that_is_gone(api, world: World, damage: str, caplog) -> None:
     pointer = world.online / "CURRENT"
     before = pointer.read_bytes()
     if damage == "folder gone":
         shutil.move(world.online, world.root / "away")
+    elif damage == "folder a file":
+        shutil.move(world.online, world.root / "away")
+        world.online.touch()
     elif damage == "pointer gone":
         pointer.unlink()
     elif damage == "pointer broken":
@@ -81,7 +86,8 @@ def test_a_store_that_is_gone(api, world: World, damage: str, caplog) -> None:
     assert api.post("/v1/explanations", json={"rows": [ROW]}).status_code == 200
     assert api.get("/v1/model").status_code == 200
     # and when it is mended, all is well
-    if damage == "folder gone":
+    if damage.startswith("folder"):
+        world.online.unlink(missing_ok=True)
         shutil.move(world.root / "away", world.online)
     else:
         pointer.write_bytes(before)
@@ -156,3 +162,15 @@ def test_a_bundle_that_is_damaged(open_api, world: World, second_bundle, damage,
 def test_equal_bundles_promoted_twice_serve_as_the_new_version(api, world: World, bundle: Bundle) -> None:
     world.promote(bundle, "2")
     assert api.get("/v1/model").json()["version"] == "2"
+
+
+def test_a_bundle_that_fails_in_a_way_nobody_foresaw(open_api, world: World, monkeypatch, caplog) -> None:
+    def broken(bundle: Bundle) -> None:
+        raise KeyError("odd")
+
+    monkeypatch.setattr(bundles, "warm_up", broken)
+    api = open_api(world)
+    assert api.get("/readyz").status_code == 503
+    assert api.get("/v1/customers/C-0001").status_code == 200
+    assert api.post("/v1/scores", json={"rows": [ROW]}).status_code == 503
+    assert "builtins.KeyError" in caplog.text
