@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from company import Call, tree
 
-ALLOWED = {f"var/shop/state.db{suffix}" for suffix in ("", "-wal", "-shm")}
+ALLOWED = {"var/shop/.lock", *(f"var/shop/state.db{suffix}" for suffix in ("", "-wal", "-shm"))}
 """A refused run is recorded; that is all it may write."""
 
 

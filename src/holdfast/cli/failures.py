@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -22,6 +23,8 @@ from holdfast.errors import (
 
 DEBUG_VARIABLE = "HOLDFAST_DEBUG"
 EXIT_INTERRUPTED = 130
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+"""A full or locked disk is no bug, wherever it is met."""
 
 
 def report(error: BaseException, *, as_json: bool) -> int:
@@ -59,6 +62,9 @@ def _message(error: BaseException) -> str:
         return str(error)
     if isinstance(error, MemoryError):
         return "there is not enough memory. Free some, or use fewer customers, cutoffs or windows."
+    if isinstance(error, OSError) and error.errno in DISK:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"cannot write: {error.strerror}{where}. Free disk space or check permissions."
     if hasattr(error, "format_message"):  # Typer's: a wrong word on the command line
         said = str(error.format_message())
         return f"{said}{'' if said.endswith(('.', '?')) else '.'} See: holdfast --help"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
@@ -12,6 +13,10 @@ from holdfast.config.base import InstantField, Section, SpanField
 from holdfast.types import History
 
 ColumnType = Literal["number", "category", "boolean", "time", "text"]
+
+TRUE = ("true", "t", "yes", "y", "1")
+FALSE = ("false", "f", "no", "n", "0")
+"""The words for a boolean, in cells as in configuration; case does not matter."""
 
 
 class Column(Section):
@@ -31,6 +36,34 @@ class Column(Section):
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min} is above max {self.max}")
         return self
+
+    def stored(self, word: str) -> str | int:
+        """A value written in configuration as the canonical table holds it (`holdfast.sources.columns`).
+
+        >>> Column(type="number", scale=2).stored("1.5")
+        150
+
+        Raises
+        ------
+        ValueError
+            ``word`` is no value of this type, or the column is a time.
+        """
+        text = word.strip()
+        match self.type:
+            case "number":
+                try:
+                    units = Decimal(text).scaleb(self.scale).quantize(Decimal(1), ROUND_HALF_UP)
+                except InvalidOperation as e:
+                    raise ValueError(f"{word!r} is not a number") from e
+                return int(units)
+            case "boolean":
+                if text.lower() in (*TRUE, *FALSE):
+                    return int(text.lower() in TRUE)
+                raise ValueError(f"{word!r} is neither true nor false")
+            case "time":
+                raise ValueError("a time cannot be chosen by its value")
+            case _:
+                return text
 
 
 class Attribute(Column):

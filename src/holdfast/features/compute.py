@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from holdfast.artifacts.engine import Engine
 from holdfast.artifacts.schema import FeatureSchema
-from holdfast.clock import Grid, utc
-from holdfast.config.data import DataSection, EventsTable, HistoryTable
+from holdfast.clock import Grid
+from holdfast.config.data import Column, DataSection, EventsTable, HistoryTable
 from holdfast.config.features import FeaturesSection, Measure
+from holdfast.errors import ConfigError, Problem
 from holdfast.features.definitions import feature_schema, measure_windows, windows_of
 from holdfast.features.events import EventsJob, event_features
 from holdfast.features.history import history_features
-from holdfast.features.knowledge import bucket, known_rows, midnight
+from holdfast.features.knowledge import first_full_bucket
 from holdfast.features.measures import PlannedMeasure
+
+NOBODY = (1970 * 12, 1970 * 12)
+"""The grid span of an empty population: any month will do."""
 
 
 def compute(
@@ -48,20 +52,20 @@ def compute(
     pairs = population.select("customer_id", "cutoff", "k", "start").join(cutoffs.select("k", *starts), "k")
     pairs = engine.materialize(pairs, "pairs")
     span = engine.to_arrow(pairs.aggregate(low=pairs.k.min(), high=pairs.k.max())).to_pylist()[0]
-    ks = (0, 0) if span["low"] is None else (int(span["low"]), int(span["high"]))
+    ks = NOBODY if span["low"] is None else (int(span["low"]), int(span["high"]))
 
     found = _customer_features(pairs, data, features, tables, grid)
-    for name, table in tables.items():
+    for number, (name, table) in enumerate(tables.items()):
         config = data.tables[name]
         if isinstance(config, HistoryTable):
             values = {n: v for n, v in features.values.items() if v.table == name}
             if values:
-                part = history_features(engine, name, config, table, values, features, pairs, known_as_of=known_as_of)
+                part = history_features(engine, number, config, table, values, features, pairs, known_as_of=known_as_of)
                 found = _join(found, part)
         elif isinstance(config, EventsTable):
             measures = _planned(name, data, features)
             if measures:
-                job = EventsJob(name, config, table, _begins(engine, table, known_as_of), measures, features.longest)
+                job = EventsJob(number, name, config, table, measures, features.longest)
                 part = event_features(engine, job, pairs, grid=grid, known_as_of=known_as_of, ks=ks)
                 found = _join(found, part)
     return found.select("customer_id", "cutoff", *schema.names), schema
@@ -91,7 +95,7 @@ def _customer_features(
         customers.select("customer_id", *[f"c_{a}" for a in features.attributes]), "customer_id"
     )
     if features.tenure:
-        columns["tenure_months"] = (joined.k - bucket(joined.start, grid)).cast("float32")
+        columns["tenure_months"] = (joined.k - first_full_bucket(joined.start, grid) + 1).cast("float32")
     for attribute in features.attributes:
         column, cell = config.columns[attribute], joined[f"c_{attribute}"]
         if column.type in ("category", "text"):
@@ -116,14 +120,16 @@ def _plan(name: str, measure: Measure, data: DataSection, features: FeaturesSect
     return PlannedMeasure(
         name=name,
         column=None if measure.column is None else f"c_{measure.column}",
-        where=tuple((f"c_{c}", tuple(values)) for c, values in measure.where.items()),
+        where=tuple((f"c_{c}", _stored(name, c, table.columns[c], words)) for c, words in measure.where.items()),
         scale=column.scale if column is not None and column.type == "number" else 0,
         windows={a: measure_windows(a, windows_of(measure, features)) for a in measure.aggregations},
     )
 
 
-def _begins(engine: Engine, table: Any, known_as_of: datetime) -> datetime:
-    """When a source begins: the midnight at or before its first event."""
-    rows = known_rows(table, known_as_of)
-    first = engine.to_arrow(rows.aggregate(first=rows.event_time.min())).column("first")[0].as_py()
-    return known_as_of if first is None else midnight(utc(first))
+def _stored(measure: str, name: str, column: Column, words: Sequence[str]) -> tuple[str | int, ...]:
+    """The words of a ``where`` as the column holds them: a boolean is 0 or 1, a number is in units of its scale."""
+    try:
+        return tuple(column.stored(word) for word in words)
+    except ValueError as e:
+        problem = Problem(f"features.measures.{measure}.where.{name}", f"{e}; the column is a {column.type}")
+        raise ConfigError("a feature cannot be computed", [problem]) from e

@@ -6,9 +6,10 @@ from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
 from holdfast.clock import Span
 from holdfast.config.data import DataSection, EventsTable, HistoryTable
 from holdfast.config.features import FeaturesSection, HistoryValue, Measure
+from holdfast.errors import ConfigError, Problem
 from holdfast.types import FeatureKind
 
-FEATURES_VERSION = "1"
+FEATURES_VERSION = "2"
 """Changes when the meaning of a feature does; part of every dataset id."""
 
 NO_ROWS = "no such rows in the window, or the source does not cover it"
@@ -44,10 +45,18 @@ def measure_windows(aggregation: str, windows: list[int]) -> list[int]:
 
 
 def feature_schema(data: DataSection, features: FeaturesSection) -> FeatureSchema:
-    """The ordered features that `holdfast.features.compute` gives for a configuration."""
+    """The ordered features that `holdfast.features.compute` gives for a configuration.
+
+    Raises
+    ------
+    ConfigError
+        Two features would have one name, or an attribute is a time.
+    """
     found: list[FeatureSpec] = []
     if features.tenure:
-        found.append(FeatureSpec("tenure_months", "number", "tenure", "months as a customer", "months", data.customers[0]))
+        found.append(
+            FeatureSpec("tenure_months", "number", "tenure", "months as a customer", "months", data.customers[0])
+        )
     found += _attributes(data, features)
     for name, value in features.values.items():
         found += _history(name, value, data, features)
@@ -60,7 +69,28 @@ def feature_schema(data: DataSection, features: FeaturesSection) -> FeatureSchem
                 f"{features.longest}m", "never null", _end_state_table(data, name),
             )
         )  # fmt: skip
+    _require_usable(found, data, features)
     return FeatureSchema(tuple(found))
+
+
+def _require_usable(found: list[FeatureSpec], data: DataSection, features: FeaturesSection) -> None:
+    """Names must differ by more than case: engines do not tell ``Usage`` from ``usage``."""
+    by_name: dict[str, list[FeatureSpec]] = {}
+    for spec in found:
+        by_name.setdefault(spec.name.lower(), []).append(spec)
+    problems = [
+        Problem("features", f"{len(specs)} features would be called '{specs[0].name}'", "Rename a measure or a value.")
+        for specs in by_name.values()
+        if len(specs) > 1
+    ]
+    columns = data.customers[1].columns
+    problems += [
+        Problem(f"features.attributes.{name}", "a time cannot be a feature", "Leave it out; tenure comes of itself.")
+        for name in features.attributes
+        if columns[name].type == "time"
+    ]
+    if problems:
+        raise ConfigError("features cannot be computed", problems)
 
 
 def _attributes(data: DataSection, features: FeaturesSection) -> list[FeatureSpec]:

@@ -7,7 +7,7 @@ few (customer, cutoff) pairs only; those pairs are recomputed from the versions 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ import ibis
 import pyarrow as pa
 
 from holdfast.artifacts.engine import Engine
-from holdfast.clock import Grid
+from holdfast.clock import Grid, naive, utc
 from holdfast.config.data import EventsTable
 from holdfast.features import measures as ms
 from holdfast.features.knowledge import (
@@ -24,6 +24,7 @@ from holdfast.features.knowledge import (
     first_full_bucket,
     instant,
     known_rows,
+    midnight,
     with_superseded,
 )
 from holdfast.features.measures import PlannedMeasure
@@ -33,10 +34,11 @@ from holdfast.features.measures import PlannedMeasure
 class EventsJob:
     """What to compute of one events table."""
 
+    number: int
+    """Tells the tables of one computation apart; their names may hold anything."""
     name: str
     config: EventsTable
     table: Any
-    begins: datetime
     measures: Sequence[PlannedMeasure]
     longest: int
 
@@ -56,7 +58,7 @@ def event_features(
     Ibis table
         customer_id, k and the features (float32), one row per population row.
     """
-    prefix = f"ev_{_slug(job.name)}"
+    prefix = f"events_{job.number}"
     versions = known_rows(job.table, known_as_of)
     if job.config.id is not None:
         versions = with_superseded(versions, ["event_id"])
@@ -65,8 +67,10 @@ def event_features(
     versions = versions.mutate(b=bucket(versions.event_time, grid))
     versions = engine.materialize(versions, f"{prefix}_versions")
 
-    dirty = engine.materialize(_dirty_pairs(versions, population, grid), f"{prefix}_dirty")
-    exposed = population.mutate(exposed_from=ibis.greatest(population.start, instant(job.begins)))
+    begins = _begins(engine, versions, grid, ks)
+    population = population.inner_join(_begins_table(engine, begins, f"{prefix}_begins"), "k")
+    dirty = engine.materialize(_dirty_pairs(versions, population, grid, begins[ks[1]]), f"{prefix}_dirty")
+    exposed = population.mutate(exposed_from=ibis.greatest(population.start, population.begins))
     exposed = exposed.mutate(first_full=first_full_bucket(exposed.exposed_from, grid))
 
     settled = versions.filter(versions.superseded_at.isnull(), versions.deleted == 0)
@@ -74,21 +78,45 @@ def event_features(
     exact = _as_of(job, versions, exposed.semi_join(dirty, ["customer_id", "k"]))
     states = fast.union(exact.select(*fast.columns), distinct=False)
 
-    covered = states.cutoff > instant(job.begins)
+    covered = states.cutoff > states.begins
     found: dict[str, Any] = {}
     for m in job.measures:
         found |= ms.features(states, m, covered)
     found[f"{job.name}_exposure_months"] = _full_months(states, job.longest).cast("float32")
     result = engine.materialize(states.select("customer_id", "k", **found), f"{prefix}_features")
-    engine.drop(f"{prefix}_versions", f"{prefix}_dirty", f"{prefix}_spine")
+    engine.drop(*(f"{prefix}_{t}" for t in ("versions", "begins", "dirty", "steps", "spine")))
     return result
 
 
-def _dirty_pairs(versions: Any, population: Any, grid: Grid) -> Any:
+def _begins(engine: Engine, versions: Any, grid: Grid, ks: tuple[int, int]) -> dict[int, datetime]:
+    """When the source begins, as it was known at each cutoff: the midnight at or before the first event known then.
+
+    Older rows that came later must not reach back into cutoffs before them. Where nothing was known yet it is the
+    cutoff itself: none of the window is covered.
+    """
+    first = versions.group_by(known=bucket(versions.available_at, grid)).aggregate(first=versions.event_time.min())
+    rows = sorted((row["known"], row["first"]) for row in engine.to_arrow(first).to_pylist())
+    found: dict[int, datetime] = {}
+    begins: datetime | None = None
+    for k in range(ks[0], ks[1] + 1):
+        while rows and rows[0][0] <= k:
+            earliest = midnight(utc(rows.pop(0)[1]))
+            begins = earliest if begins is None else min(begins, earliest)
+        found[k] = grid.at(k) if begins is None else begins
+    return found
+
+
+def _begins_table(engine: Engine, begins: Mapping[int, datetime], name: str) -> Any:
+    columns = [pa.array(list(begins), pa.int64()), pa.array([naive(b) for b in begins.values()], pa.timestamp("us"))]
+    return engine.from_arrow(pa.table(columns, names=["k", "begins"]), name)
+
+
+def _dirty_pairs(versions: Any, population: Any, grid: Grid, begins: datetime) -> Any:
     """(customer_id, k) where what was known differs from the settled rows before the cutoff.
 
     A settled version is missing at cutoffs in (event_time, available_at]; a superseded one was believed at
-    cutoffs in (max(event_time, available_at), superseded_at].
+    cutoffs in (max(event_time, available_at), superseded_at]. Where the source was thought to begin later than in the
+    end (``begins``), other months count as full.
     """
     late = versions.filter(versions.superseded_at.isnull()).select(
         "customer_id", low=versions.b, high=bucket(versions.available_at, grid) - 1
@@ -98,15 +126,10 @@ def _dirty_pairs(versions: Any, population: Any, grid: Grid) -> Any:
     replaced = replaced.select("customer_id", low=bucket(believed, grid), high=bucket(replaced.superseded_at, grid) - 1)
     spans = late.union(replaced, distinct=False)
     spans = spans.filter(spans.low <= spans.high).distinct()
-    pairs = population.select("customer_id", "k").join(
-        spans,
-        [
-            "customer_id",
-            population.k >= spans.low,
-            population.k <= spans.high,
-        ],
-    )
-    return pairs.select("customer_id", "k").distinct()
+    every = population.select("customer_id", "k", "begins")
+    pairs = every.join(spans, ["customer_id", every.k >= spans.low, every.k <= spans.high])
+    early = every.filter(every.begins != instant(begins)).select("customer_id", "k")
+    return pairs.select("customer_id", "k").union(early, distinct=False).distinct()
 
 
 def _frames(engine: Engine, job: EventsJob, settled: Any, pairs: Any, ks: tuple[int, int], prefix: str) -> Any:
@@ -174,7 +197,7 @@ def _as_of(job: EventsJob, versions: Any, pairs: Any) -> Any:
             inside = ((seen.event_b > seen.k - w) & (seen.event_b >= seen.first_full)).fill_null(False)
             condition = m.condition(seen)
             inside = inside if condition is None else inside & condition
-            y = (ibis.literal(1) if m.column is None else seen[m.column]).cast(ms.WIDE)
+            y = (ibis.ifelse(seen.event_b.notnull(), 1, 0) if m.column is None else seen[m.column]).cast(ms.WIDE)
             columns[f"{m.name}__y_{w}"] = y.sum(where=inside).cast(ms.WIDE).fill_null(0)
             columns[f"{m.name}__by_{w}"] = (y * seen.event_b.cast(ms.WIDE)).sum(where=inside).cast(ms.WIDE).fill_null(0)
     return _with_full(seen.group_by(keys).aggregate(**columns), job)
@@ -189,7 +212,3 @@ def _with_full(states: Any, job: EventsJob) -> Any:
 def _full_months(states: Any, w: int) -> Any:
     """How many of the window's months the customer and the source cover in full."""
     return ibis.greatest(states.k - ibis.greatest(states.k - w + 1, states.first_full) + 1, 0)
-
-
-def _slug(name: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in name.lower())

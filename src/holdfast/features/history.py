@@ -19,7 +19,7 @@ DAYS_PER_MONTH = 30.4375  # 365.25 / 12
 
 def history_features(
     engine: Engine,
-    name: str,
+    number: int,
     config: HistoryTable,
     table: Any,
     values: Mapping[str, HistoryValue],
@@ -29,6 +29,10 @@ def history_features(
     known_as_of: datetime,
 ) -> Any:
     """Values at the cutoff, changes in windows and time since the last change.
+
+    Parameters
+    ----------
+    number : tells the tables of one computation apart; their names may hold anything
 
     Returns
     -------
@@ -56,7 +60,7 @@ def history_features(
         first=ibis.row_number().over(ordered) == 0,
         **{f"before_{c}": seen[c].lag().over(ordered) for c in columns},
     )  # fmt: skip
-    ranked = engine.materialize(ranked, f"hist_{name}_seen")
+    ranked = engine.materialize(ranked, f"hist_{number}_seen")
     whole = ibis.window(group_by=pair)
     closed = (
         ranked.valid_to.notnull() & (ranked.valid_to < ranked.cutoff) & (ranked.closed_available_at < ranked.cutoff)
@@ -65,7 +69,9 @@ def history_features(
     for value_name, value in values.items():
         found |= _value_features(ranked, value_name, value, config, features, closed, whole)
     rows = ranked.select(*pair, "rank", **found)
-    return engine.materialize(rows.filter(rows["rank"] == 0).drop("rank"), f"hist_{name}_features")
+    result = engine.materialize(rows.filter(rows["rank"] == 0).drop("rank"), f"hist_{number}_features")
+    engine.drop(f"hist_{number}_seen")
+    return result
 
 
 def _value_features(

@@ -32,8 +32,9 @@ def bucket(time: Any, grid: Grid) -> Any:
 
 
 def days_between(start: Any, end: Any) -> Any:
-    """``end - start`` in days, float64."""
-    seconds = end.epoch_seconds().cast("int64") - start.epoch_seconds().cast("int64")
+    """``end - start`` in days, float64; both are cut to whole seconds, since engines round fractions differently."""
+    first, last = start.truncate("s"), end.truncate("s")
+    seconds = last.epoch_seconds().cast("int64") - first.epoch_seconds().cast("int64")
     return seconds.cast("float64") / float(SECONDS_PER_DAY)
 
 

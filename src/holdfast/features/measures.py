@@ -36,7 +36,7 @@ class PlannedMeasure:
 
     name: str
     column: str | None
-    where: tuple[tuple[str, tuple[str, ...]], ...]
+    where: tuple[tuple[str, tuple[str | int, ...]], ...]
     scale: int
     windows: dict[str, list[int]]
     """Aggregation -> window months."""
@@ -65,7 +65,7 @@ class PlannedMeasure:
             return None
         found = ibis.literal(True)
         for column, values in self.where:
-            found = found & table[column].cast("string").isin(list(values)).fill_null(False)
+            found = found & table[column].isin(list(values)).fill_null(False)
         return found
 
 
@@ -172,7 +172,8 @@ def _ratio(t: Any, m: PlannedMeasure, w: int) -> Any:
         n1, nw = t[f"{m.name}__n_1"], t[f"{m.name}__n_{w}"]
         recent = days_between(ibis.greatest(t["start_1m"], t.exposed_from), t.cutoff)
         whole = days_between(ibis.greatest(t[f"start_{w}m"], t.exposed_from), t.cutoff)
-        return _divide(_f(n1) * (whole - recent), _f(nw - n1) * recent)
+        # rows before the customer's start lie outside what is covered: no earlier days, nothing to compare with
+        return _divide(_f(n1) * (whole - recent), ibis.ifelse(whole > recent, _f(nw - n1) * recent, 0.0))
     s1, sw = t[f"{m.name}__s_1"], t[f"{m.name}__s_{w}"]
     n1, nw = t[f"{m.name}__nv_1"].cast(WIDE), t[f"{m.name}__nv_{w}"].cast(WIDE)
     top, bottom = _f(s1 * (nw - n1)), _f((sw - s1) * n1)

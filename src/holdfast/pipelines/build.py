@@ -18,9 +18,9 @@ from holdfast.artifacts.engine import Engine
 from holdfast.artifacts.files import write_text
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.clock import Grid, iso, utc
-from holdfast.config.data import EventsTable, HistoryTable
+from holdfast.config.data import CustomersTable, EventsTable, HistoryTable
 from holdfast.config.schema import Config
-from holdfast.errors import DataError, NotReadyError, Problem, UsageError
+from holdfast.errors import ConfigError, DataError, NotReadyError, Problem, UsageError
 from holdfast.features.compute import compute, window_lengths
 from holdfast.features.definitions import FEATURES_VERSION
 from holdfast.features.knowledge import instant
@@ -89,7 +89,7 @@ def build(
         sources = open_sources(workspace, engine)
         knowledge = knowledge_of(config, sources, known_as_of)
         grid = planned_cutoffs(engine, config, sources, knowledge, cutoffs)
-        facts = {n: _facts(engine, s.table, knowledge, dict(s.notes)) for n, s in sources.tables.items()}
+        facts = {n: _facts(engine, s.table, knowledge) for n, s in sources.tables.items()}
         dataset_id = _dataset_id(config, grid, facts, knowledge)
         folder = workspace.var / DATASETS / dataset_id
         if not force and (folder / "manifest.json").exists():
@@ -128,7 +128,7 @@ def planned_cutoffs(
     grid = training_cutoffs(
         data.cutoffs,
         data.label,
-        begins=sources_begin(engine, sources),
+        begins=sources_begin(engine, sources, knowledge.known_as_of),
         longest_months=config.features.longest,
         known_as_of=knowledge.known_as_of,
     )
@@ -140,21 +140,28 @@ def planned_cutoffs(
     return [c for c in grid if c.matured(knowledge.known_as_of, knowledge.complete_through)][-1:]
 
 
-def sources_begin(engine: Engine, sources: Sources) -> datetime:
-    """When the sources begin: the earliest event or version, else the earliest customer."""
-    firsts: list[datetime] = []
-    for kind, column in ((EventsTable, "event_time"), (HistoryTable, "valid_from")):
-        for source in sources.of_kind(kind).values():
-            row = engine.to_arrow(source.table.aggregate(first=source.table[column].min())).to_pylist()[0]
-            firsts.append(utc(row["first"]))
+def sources_begin(engine: Engine, sources: Sources, known_as_of: datetime) -> datetime:
+    """When the sources begin, of what was known: the earliest event; without any, version; without any, customer.
+
+    Raises
+    ------
+    ConfigError
+        Nothing was known yet.
+    """
+    for kind, column in ((EventsTable, "event_time"), (HistoryTable, "valid_from"), (CustomersTable, "start")):
+        known = [known_columns(s.table, known_as_of) for s in sources.of_kind(kind).values()]
+        rows = [engine.to_arrow(t.aggregate(first=t[column].min())).to_pylist()[0] for t in known]
+        firsts = [utc(row["first"]) for row in rows if row["first"] is not None]
         if firsts:
             return min(firsts)
-    customers = sources.customers.table
-    return utc(engine.to_arrow(customers.aggregate(first=customers.start.min())).to_pylist()[0]["first"])
+    what = f"no row of any table was available before {iso(known_as_of)}"
+    raise ConfigError(
+        "the configuration does not fit the data", [Problem("data.known_as_of", what, "Choose a later one.")]
+    )
 
 
-def _facts(engine: Engine, table: Any, knowledge: Knowledge, notes: dict[str, Any]) -> dict[str, Any]:
-    """Rows and an order-free hash of what was known (DESIGN 3.10).
+def _facts(engine: Engine, table: Any, knowledge: Knowledge) -> dict[str, Any]:
+    """Rows and an order-free hash of what was known (DESIGN 3.10), and nothing of what was not: a replay is equal.
 
     A customers row is hashed by what is known of it: an end not known yet is not there.
     """
@@ -163,7 +170,7 @@ def _facts(engine: Engine, table: Any, knowledge: Knowledge, notes: dict[str, An
     row = engine.to_arrow(
         hashes.aggregate(rows=hashes.count(), total=hashes.h.cast("decimal(38, 0)").sum())
     ).to_pylist()[0]
-    return {**notes, "rows_known": row["rows"], "hash": format(int(row["total"] or 0) % (1 << 64), "016x")}
+    return {"rows_known": row["rows"], "hash": format(int(row["total"] or 0) % (1 << 64), "016x")}
 
 
 def known_columns(table: Any, known_as_of: datetime) -> Any:

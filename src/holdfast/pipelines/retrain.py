@@ -12,8 +12,9 @@ from holdfast.pipelines.build import build
 from holdfast.pipelines.decide import decide
 from holdfast.pipelines.materialize import MaterializeReport, materialize
 from holdfast.pipelines.monitor import MonitorReport, monitor
+from holdfast.pipelines.register import TrainReport
 from holdfast.pipelines.score import score
-from holdfast.pipelines.train import TrainReport, train
+from holdfast.pipelines.train import train
 
 
 @dataclass(frozen=True)

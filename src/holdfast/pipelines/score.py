@@ -59,7 +59,7 @@ def score(workspace: Workspace, *, cutoff: datetime | None = None, known_as_of: 
         sources = open_sources(workspace, engine)
         knowledge = knowledge_of(config, sources, known_as_of)
         at = cutoff or latest_cutoff(config, knowledge)
-        _check_cutoff(at, sources_begin(engine, sources), knowledge)
+        _check_cutoff(at, sources_begin(engine, sources, knowledge.known_as_of), knowledge)
         features, schema = cutoff_features(engine, config, sources, at, min(at, knowledge.known_as_of))
     batch = score_batch(best.bundle, features, at, config.scoring, model_version=str(best.version))
     write_features(workspace.var, at, features, {"cutoff": iso(at), "schema": schema.to_json()})

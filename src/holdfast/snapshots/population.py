@@ -30,13 +30,12 @@ def training_population(customers: Any, cutoffs: Any, *, known_as_of: datetime, 
         known before the cutoff (they had given notice).
     """
     now = _instant(known_as_of)
+    ended = customers.end.notnull() & (customers.end_available_at < now)
     known = customers.filter(customers.start_available_at < now).select(
         "customer_id",
         "start",
-        end=ibis.ifelse(customers.end_available_at < now, customers.end, ibis.null("timestamp(6)")),
-        end_available_at=ibis.ifelse(
-            customers.end_available_at < now, customers.end_available_at, ibis.null("timestamp(6)")
-        ),
+        end=ibis.ifelse(ended, customers.end, ibis.null("timestamp(6)")),
+        end_available_at=ibis.ifelse(ended, customers.end_available_at, ibis.null("timestamp(6)")),
     )
     at_risk = known.join(
         cutoffs,
@@ -66,7 +65,8 @@ def scoring_population(customers: Any, cutoffs: Any) -> Any:
 
     A customer whose end lies before the cutoff but was not known yet is scored: that is what the business saw.
     """
-    known = customers.select("customer_id", "start", "start_available_at", ended_known=customers.end_available_at)
+    ended_known = ibis.ifelse(customers.end.notnull(), customers.end_available_at, ibis.null("timestamp(6)"))
+    known = customers.select("customer_id", "start", "start_available_at", ended_known=ended_known)
     at_risk = known.join(
         cutoffs,
         [

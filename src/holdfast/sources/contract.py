@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 import ibis
@@ -13,7 +14,7 @@ from holdfast.config.data import Column, CustomersTable, EventsTable, HistoryTab
 from holdfast.errors import MAX_EXAMPLES, DataError, Problem
 
 REQUIRED = {
-    "customers": ("customer_id", "start"),
+    "customers": ("customer_id", "start", "start_available_at"),
     "history": ("customer_id", "valid_from", "available_at"),
     "events": ("customer_id", "event_time", "available_at"),
 }
@@ -70,7 +71,8 @@ def check_table(
         if row[f"k{i}"]
     ]
     if not problems:
-        problems = _key_problems(engine, typed, config, where)
+        canonical = typed.select(*columns).distinct()  # exact copies say nothing new
+        problems = _key_problems(engine, canonical, config, where)
     if problems:
         raise DataError(f"{where} is not as declared", problems)
     return {"rows": row["rows"]}
@@ -103,10 +105,9 @@ def _type_checks(typed: Any, columns: Mapping[str, Raw], where: str) -> list[_Ch
 
 def _rule_checks(typed: Any, config: Table, columns: Mapping[str, Raw], where: str) -> list[_Check]:
     checks = [
-        _Check(
-            f"{where} column '{columns[c].raw or c}'", "missing values", "Every row needs one.", typed[c].isnull(), c
-        )
+        _Check(f"{where} column '{columns[c].raw}'", "missing values", "Every row needs one.", typed[c].isnull(), c)
         for c in REQUIRED[config.kind]
+        if columns[c].raw  # a derived time is missing where its own is
     ]
     if isinstance(config, CustomersTable):
         checks.append(
@@ -128,13 +129,15 @@ def _column_checks(typed: Any, canonical: str, name: str, column: Column, where:
     if not column.nullable:
         checks.append(_Check(at, "missing values", "It is declared nullable: false.", value.isnull(), canonical))
     if column.allowed is not None:
+        allowed = [column.stored(word) for word in column.allowed]
         checks.append(
-            _Check(at, "values not in allowed", f"Allowed: {', '.join(column.allowed)}.", ~value.isin(column.allowed),
-                   canonical)
+            _Check(at, "values not in allowed", f"Allowed: {', '.join(column.allowed)}.", ~value.isin(allowed),
+                   f"r_{canonical}")
         )  # fmt: skip
     for bound, low in ((column.min, True), (column.max, False)):
         if bound is not None and column.type == "number":
-            limit = round(bound * 10**column.scale)
+            units = Decimal(repr(bound)).scaleb(column.scale)
+            limit = int(units.to_integral_value(ROUND_CEILING if low else ROUND_FLOOR))
             bad = value < limit if low else value > limit
             checks.append(
                 _Check(at, f"values {'below min' if low else 'above max'} {bound:g}", "", bad, f"r_{canonical}")
@@ -142,20 +145,20 @@ def _column_checks(typed: Any, canonical: str, name: str, column: Column, where:
     return checks
 
 
-def _key_problems(engine: Engine, typed: Any, config: Table, where: str) -> list[Problem]:
+def _key_problems(engine: Engine, canonical: Any, config: Table, where: str) -> list[Problem]:
     """Duplicate customers, versions of one event available at the same instant, overlapping history."""
     if isinstance(config, CustomersTable):
         return [
-            *_repeated(engine, typed, ["customer_id"], "customer_id", where,
+            *_repeated(engine, canonical, ["customer_id"], "customer_id", where,
                        f"several rows for one '{config.key}'", "A customers table has one row per customer."),
-            *_no_churner(engine, typed, config, where),
+            *_no_churner(engine, canonical, config, where),
         ]  # fmt: skip
-    canonical = typed.select(*[c for c in typed.columns if not c.startswith("r_")]).distinct()
     if isinstance(config, EventsTable):
         if config.id is None:
             return []
+        identified = canonical.filter(canonical.event_id.notnull())
         return _repeated(
-            engine, canonical, ["event_id", "available_at"], "event_id", where,
+            engine, identified, ["event_id", "available_at"], "event_id", where,
             f"one '{config.id}' with different content available at the same instant",
             "Which is right? A correction must become available later than what it corrects.",
         )  # fmt: skip

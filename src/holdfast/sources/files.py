@@ -33,7 +33,7 @@ def table_files(root: Path, path: str, *, where: str) -> Sequence[Path]:
                 path,
             )
         )
-        files = sorted(f for f in base.glob(pattern) if f.is_file())
+        files = sorted(f for f in base.glob(pattern) if f.is_file() and not _hidden(f, base))
     else:
         files = []
     if not files:

@@ -19,13 +19,12 @@ import ibis
 
 from holdfast.artifacts.engine import Engine
 from holdfast.clock import utc
+from holdfast.config.base import LAST_YEAR
 from holdfast.config.data import CustomersTable, DataSection, EventsTable, HistoryTable, Table
 from holdfast.errors import DataError, Problem, did_you_mean
 from holdfast.sources.columns import as_boolean, as_text, as_time, canonical
 from holdfast.sources.contract import Raw, check_table
 from holdfast.sources.files import table_files
-
-MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,12 @@ class Sources:
 
     tables: Mapping[str, SourceTable]
     watermark: datetime
-    """The first midnight at which every row was available."""
+    """The first midnight at which every row was available, and a lower bound of when the sources were extracted.
+
+    An end or a closing without an availability of its own may be planned: it counts only from when it happens, and
+    says nothing of when the extract was made. It does not move the watermark. Nor does an availability after
+    `LAST_YEAR`, which says "never".
+    """
 
     @property
     def customers(self) -> SourceTable:
@@ -143,7 +147,10 @@ def _canonical(config: Table, raw: Any) -> dict[str, Raw]:
         found["event_time"] = Raw(config.time, "time", event_time)
         late = event_time + ibis.interval(days=config.delay.days) if config.delay.days else event_time
         found["available_at"] = time(config.available_at, late)
-        deleted = as_boolean(raw[config.deleted]) if config.deleted else ibis.literal(0, "int64")
+        deleted = ibis.literal(0, "int64")
+        if config.deleted:  # a blank cell deletes nothing
+            flag = raw[config.deleted]
+            deleted = as_text(flag).isnull().ifelse(deleted, as_boolean(flag))
         found["deleted"] = Raw(config.deleted, "boolean", deleted)
     for name, column in config.columns.items():
         found[f"c_{name}"] = Raw(name, column.type, canonical(raw[name], column))
@@ -152,20 +159,27 @@ def _canonical(config: Table, raw: Any) -> dict[str, Raw]:
 
 def _distinct(table: Any, config: Table) -> Any:
     """Exact copies of an identified row say nothing new; rows without an id may be equal and distinct."""
-    if isinstance(config, EventsTable) and config.id is None:
+    if not isinstance(config, EventsTable):
+        return table.distinct()
+    if config.id is None:
         return table
-    return table.distinct()
+    identified = table.filter(table.event_id.notnull()).distinct()
+    return identified.union(table.filter(table.event_id.isnull()), distinct=False)
 
 
 def _watermark(engine: Engine, tables: Mapping[str, SourceTable]) -> datetime:
+    never = ibis.literal(datetime(LAST_YEAR + 1, 1, 1)).cast("timestamp(6)")  # noqa: DTZ001
     latest: list[datetime] = []
     for source in tables.values():
-        t = source.table
-        columns = ["start_available_at", "end_available_at"] if "start" in t.columns else ["available_at"]
-        if isinstance(source.config, HistoryTable):
+        t, config = source.table, source.config
+        columns = ["available_at"]
+        if isinstance(config, CustomersTable):
+            columns = ["start_available_at", *(["end_available_at"] if config.end_available_at else [])]
+        elif isinstance(config, HistoryTable) and config.closed_available_at:
             columns.append("closed_available_at")
-        row = engine.to_arrow(t.aggregate(**{c: t[c].max() for c in columns})).to_pylist()[0]
-        latest += [v for v in row.values() if v is not None]
-    last = utc(max(latest))
-    midnight = utc(last.date())
-    return midnight + timedelta(days=1)
+        row = engine.to_arrow(t.aggregate(**{c: t[c].max(where=t[c] < never) for c in columns})).to_pylist()[0]
+        latest += [utc(v) for v in row.values() if v is not None]
+    if not latest:
+        what = "nothing in it was ever available"
+        raise DataError("the sources are not as declared", [Problem("data.tables", what, "Check the times.")])
+    return utc(max(latest).date()) + timedelta(days=1)

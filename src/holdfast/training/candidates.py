@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +13,14 @@ from holdfast.artifacts.schema import FeatureSchema
 from holdfast.config.learning import EstimatorConfig
 from holdfast.models.calibrate import CalibratorChoice, choose_calibrator
 from holdfast.models.encode import Encoder
-from holdfast.models.estimator import Estimator, FittedModel
+from holdfast.models.estimator import Estimator, FittedModel, Matrix
 from holdfast.models.registry import make_estimator
-from holdfast.training.rows import FloatArray, Fold, FoldPlan, IntArray, TrainingRows
+from holdfast.training.rows import FloatArray, FoldPlan, IntArray, TrainingRows
 
 ONE_HOT_MAX = 6
 """Categories with at most this many levels are one-hot; the others are the library's own categories."""
+MOST_ENCODED_BYTES = 2 * 1024**3
+"""Folds are kept encoded up to this size together: the demo's take 0.2 GB, a million snapshots would take ten."""
 
 
 @dataclass(frozen=True)
@@ -74,32 +76,71 @@ def class_weights(y: FloatArray, imbalance: str) -> FloatArray | None:
     return np.where(y == 1, len(y) / (2 * positives), len(y) / (2 * (len(y) - positives)))
 
 
+@dataclass(frozen=True)
+class EncodedFold:
+    """A fold as matrices. The encoder has seen the training rows alone."""
+
+    x: Matrix
+    y: FloatArray
+    categorical: tuple[int, ...]
+    test: Matrix
+
+
+class EncodedFolds:
+    """The folds of a plan, encoded once for all candidates and trials.
+
+    Parameters
+    ----------
+    most_bytes : folds that together are larger are encoded anew each time; slower, but memory stays what one fold needs
+    """
+
+    def __init__(
+        self, rows: TrainingRows, schema: FeatureSchema, plan: FoldPlan, *, most_bytes: int = MOST_ENCODED_BYTES
+    ) -> None:
+        self.rows, self.schema, self.folds = rows, schema, plan.folds
+        cells = sum(len(f.train) + len(f.test) for f in plan.folds) * len(schema)
+        self._keep = cells * np.dtype(np.float32).itemsize <= most_bytes
+        self._kept: dict[int, EncodedFold] = {}
+
+    def __len__(self) -> int:
+        return len(self.folds)
+
+    def __getitem__(self, number: int) -> EncodedFold:
+        if number in self._kept:
+            return self._kept[number]
+        fold = self.folds[number]
+        table = self.rows.take(fold.train)
+        encoder = Encoder.fit(table, self.schema, one_hot_max=ONE_HOT_MAX)
+        test = encoder.transform(self.rows.take(fold.test))
+        found = EncodedFold(encoder.transform(table), self.rows.y[fold.train], encoder.categorical, test)
+        if self._keep:
+            self._kept[number] = found
+        return found
+
+
 def out_of_fold(
-    rows: TrainingRows,
-    schema: FeatureSchema,
-    plan: FoldPlan,
+    folds: EncodedFolds,
     name: str,
     config: EstimatorConfig,
     *,
     seed: int,
     threads: int,
     estimator: Estimator | None = None,
-    progress: Callable[[], None] = lambda: None,
 ) -> Candidate:
     """Predict every fold with a model fitted on its training rows alone, then choose the calibrator."""
     made = estimator or make_estimator(name, config.params)
+    rows = folds.rows
 
-    def one(fold: Fold) -> FloatArray:
-        fitted = fit(rows, fold.train, schema, made, config, seed=seed)
-        margin = fitted.model.margin(fitted.encoder.transform(rows.take(fold.test)))
-        progress()
-        return margin
+    def one(number: int) -> FloatArray:
+        fold = folds[number]
+        weight = class_weights(fold.y, config.imbalance)
+        return made.fit(fold.x, fold.y, seed=seed, weight=weight, categorical=fold.categorical).margin(fold.test)
 
     with ThreadPoolExecutor(threads) as pool:
-        margins = list(pool.map(one, plan.folds))
-    numbers = np.concatenate([fold.test for fold in plan.folds])
+        margins = list(pool.map(one, range(len(folds))))
+    numbers = np.concatenate([fold.test for fold in folds.folds])
     margin = np.concatenate(margins)
-    fold_of = np.concatenate([np.full(len(f.test), i, dtype=np.int64) for i, f in enumerate(plan.folds)])
+    fold_of = np.concatenate([np.full(len(f.test), i, dtype=np.int64) for i, f in enumerate(folds.folds)])
     y, customers = rows.y[numbers], rows.customers[numbers]
     choice = choose_calibrator(margin, y, clusters=customers)
     loss = choice.log_loss[choice.calibrator.to_json()["kind"]]

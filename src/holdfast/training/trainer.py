@@ -17,7 +17,7 @@ from holdfast.evaluation.slices import by_slice
 from holdfast.models.bundle import Bundle, Provenance
 from holdfast.models.reference import reference_of
 from holdfast.models.registry import params_of
-from holdfast.training.candidates import Candidate, best, compare, cross_calibrated, fit, out_of_fold
+from holdfast.training.candidates import Candidate, EncodedFolds, best, compare, cross_calibrated, fit, out_of_fold
 from holdfast.training.rows import FloatArray, FoldPlan, IntArray, TrainingRows
 from holdfast.training.tuning import tuned
 
@@ -82,10 +82,12 @@ def train(
         saw neither it nor any other row of its customer.
     """
     schema = rows.schema.without(config.exclude)
+    folds = EncodedFolds(rows, schema, plan)
     candidates: list[Candidate] = []
     for name, estimator in config.estimators.items():
         progress(f"{name}: {len(plan.folds)} folds")
-        candidates.append(tuned(rows, schema, plan, name, estimator, config.tuning, seed=config.seed, threads=threads))
+        candidates.append(tuned(folds, name, estimator, config.tuning, seed=config.seed, threads=threads))
+    del folds  # as large as the data several times over
     chosen = best(candidates)
     progress(f"{chosen.name}: fitting on {len(plan.final.train):,} snapshots")
     fitted = fit(rows, plan.final.train, schema, chosen.estimator, chosen.config, seed=config.seed)
@@ -191,8 +193,8 @@ def _end_state(
         unseen = plan.final.test
     else:
         again = out_of_fold(
-            rows, without, plan, chosen.name, chosen.config, seed=config.seed, threads=threads,
-            estimator=chosen.estimator,
+            EncodedFolds(rows, without, plan, most_bytes=0), chosen.name, chosen.config, seed=config.seed,
+            threads=threads, estimator=chosen.estimator,
         )  # fmt: skip
         unseen, score = again.rows, again.margin
     p = 1.0 / (1.0 + np.exp(-score))

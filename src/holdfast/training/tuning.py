@@ -5,20 +5,16 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from holdfast.artifacts.schema import FeatureSchema
 from holdfast.config.learning import EstimatorConfig, Tuning
 from holdfast.models.registry import make_estimator
-from holdfast.training.candidates import Candidate, out_of_fold, with_params
-from holdfast.training.rows import FoldPlan, TrainingRows
+from holdfast.training.candidates import Candidate, EncodedFolds, out_of_fold, with_params
 
 LOG_RATIO = 10.0
 """A search range whose ends differ by more than this factor is searched on a log scale."""
 
 
 def tuned(
-    rows: TrainingRows,
-    schema: FeatureSchema,
-    plan: FoldPlan,
+    folds: EncodedFolds,
     name: str,
     config: EstimatorConfig,
     tuning: Tuning,
@@ -31,7 +27,7 @@ def tuned(
     The trials depend on the seed alone; a run that reaches ``tuning.seconds`` stops early, and only then may two
     runs differ.
     """
-    start = out_of_fold(rows, schema, plan, name, config, seed=seed, threads=threads)
+    start = out_of_fold(folds, name, config, seed=seed, threads=threads)
     if not tuning.trials or not config.search:
         return start
     import optuna  # a second to import, and most runs do not tune
@@ -48,7 +44,7 @@ def tuned(
                 params[key] = trial.suggest_int(key, int(low), int(high), log=log)
             else:
                 params[key] = trial.suggest_float(key, low, high, log=log)
-        candidate = out_of_fold(rows, schema, plan, name, with_params(config, params), seed=seed, threads=threads)
+        candidate = out_of_fold(folds, name, with_params(config, params), seed=seed, threads=threads)
         found.append(candidate)
         return candidate.log_loss
 
