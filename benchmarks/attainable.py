@@ -60,7 +60,7 @@ QUICK_SCALE = 4
 HELD_OUT = 0.1
 """Share of the larger company's customers on whom early stopping looks."""
 SETTINGS = {"rounds": 1500, "learning_rate": 0.08, "depth": 4, "min_rows": 400, "subsample": 0.8, "colsample": 0.5,
-            "early_stopping": 50, "threads": 0}  # fmt: skip
+            "early_stopping": 50}  # fmt: skip
 """LightGBM for the larger company: larger leaves than the demo's, and as many rounds as early stopping keeps."""
 SHOWN = {"roc_auc": "ROC-AUC", "average_precision": "average precision"}
 CHAMPION, OPTIMUM, TRUTH = "champion", "observable optimum", "true hazard"
@@ -196,7 +196,7 @@ def report(scores: Mapping[str, FloatArray], test: Snapshots, head: list[str], r
             for who in scores
         ]
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def parsed() -> argparse.Namespace:

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 FIRST = date(2023, 1, 1)
-DAYS = 540
+DAYS = 900
 CUSTOMERS = 600
 SEED = 11
 
@@ -27,7 +27,7 @@ def write(folder: Path) -> None:
         plans.append([customer, start, f"{20 + 30 * dice.random():.2f}"])
         day = start
         while True:
-            day += timedelta(days=dice.randrange(4, 16) + (14 if (end - day).days < 60 else 0))
+            day += timedelta(days=dice.randrange(4, 40) + (dice.randrange(25) if (end - day).days < 60 else 0))
             if day >= min(end, last):
                 break
             visits.append([f"V{len(visits)}", customer, day, dice.randrange(5, 60)])

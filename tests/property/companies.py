@@ -190,7 +190,23 @@ def company(chance: Chance, size: int, prefix: str = "c") -> dict[str, list[orac
             time = chance.instant()
             ticket = {**_event(customer, time, time), "c_severity": chance.number(4)}
             rows["tickets"] += [ticket] * chance.choice([1, 1, 1, 2])  # without an id, equal rows are two events
+    for name in EVENT_TABLES:
+        rows[name] = _begun(chance, rows[name])
     return rows
+
+
+def _begun(chance: Chance, rows: list[oracle.Row]) -> list[oracle.Row]:
+    """The rows of a source that begins amid the cutoffs; of what is older some comes long after, as a backlog."""
+    since = chance.instant(FIRST_MONTH - 8, FIRST_MONTH + 6)
+    late: dict[str, timedelta] = {}
+    for row in rows:
+        if row["event_time"] < since and row["event_id"] and chance.maybe(0.2):
+            late[row["event_id"]] = chance.choice([100, 200, 300]) * DAY
+    return [
+        {**row, "available_at": row["available_at"] + late.get(row["event_id"], 0 * DAY)}
+        for row in rows
+        if row["event_time"] >= since or row["event_id"] in late
+    ]
 
 
 def _customer(chance: Chance, customer: str) -> oracle.Row:

@@ -108,6 +108,7 @@ def chance_of(seed: int, anchor: int) -> Chance:
     return chance
 
 
+@pytest.mark.slow
 @QUIET
 @given(seed=st.integers(0, 2**32), anchor=st.sampled_from(ANCHORS), late=st.integers(0, 40), label=st.integers(0, 2))
 def test_fast_path_equals_the_oracle(engine: DuckDBEngine, seed: int, anchor: int, late: int, label: int) -> None:
@@ -153,6 +154,7 @@ def test_fast_path_equals_the_oracle(engine: DuckDBEngine, seed: int, anchor: in
     assert_equal(values, told(rows, anchor, said), rows, f"seed {seed}, anchor {anchor}")
 
 
+@pytest.mark.slow
 @FEW
 @given(seed=st.integers(0, 2**32), anchor=st.sampled_from(ANCHORS))
 def test_one_cutoff_alone_gives_the_training_bits(engine: DuckDBEngine, seed: int, anchor: int) -> None:
@@ -185,6 +187,7 @@ def known_before(rows: Mapping[str, Sequence[oracle.Row]], at: datetime) -> dict
     return kept
 
 
+@pytest.mark.slow
 @FEW
 @given(seed=st.integers(0, 2**32), anchor=st.sampled_from(ANCHORS))
 def test_unusable_rows_change_no_bit(engine: DuckDBEngine, seed: int, anchor: int) -> None:
@@ -223,6 +226,7 @@ def unusable(chance: Chance, row: oracle.Row, cutoff: datetime) -> oracle.Row:
     return {**row, "available_at": known, **cells}
 
 
+@pytest.mark.slow
 @FEW
 @given(seed=st.integers(0, 2**32))
 def test_threads_and_row_order_change_no_bit(engine: DuckDBEngine, seed: int) -> None:

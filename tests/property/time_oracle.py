@@ -108,7 +108,12 @@ def begins_at(rows: Sequence[Row], cutoff: datetime) -> datetime | None:
 
 
 def features(
-    tables: Rows, data: Mapping[str, Any], wanted: Mapping[str, Any], *, cutoff: datetime, anchor: int,
+    tables: Rows,
+    data: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    *,
+    cutoff: datetime,
+    anchor: int,
     customers: set[str],
 ) -> dict[str, dict[str, Feature]]:
     """Customer -> feature name -> value at a cutoff, for the ``customers`` named.

@@ -85,9 +85,20 @@ def _age(best: Champion, as_of: datetime) -> ModelAge | None:
     return ModelAge(parse_instant(trained[-1]), as_of) if trained else None
 
 
+def _learnt_until(best: Champion) -> datetime | None:
+    """The last cutoff it was fitted on; one with customer-grouped folds was fitted on all of its dataset's."""
+    extra = best.bundle.provenance.extra
+    cutoffs = extra["trained_on"] or list(extra["snapshots"])
+    return max((parse_instant(c) for c in cutoffs), default=None)
+
+
 def _performance(workspace: Workspace, best: Champion) -> PerformanceReport | None:
-    """The champion's scores whose labels have matured since; None while there are none."""
-    batches = [read_scores(workspace.var, c) for c in score_cutoffs(workspace.var)]
+    """The champion's scores whose labels have matured since; None while there are none.
+
+    Back-filled scores of cutoffs that it learnt from would flatter it, and are left out.
+    """
+    learnt = _learnt_until(best)
+    batches = [read_scores(workspace.var, c) for c in score_cutoffs(workspace.var) if learnt is None or c > learnt]
     mine = [b for b in batches if b.manifest["bundle_sha256"] == best.bundle.sha256]
     if not mine:
         return None

@@ -13,6 +13,7 @@ import numpy as np
 from holdfast.artifacts.dataset import Dataset
 from holdfast.artifacts.files import write_text
 from holdfast.clock import naive, parse_instant
+from holdfast.errors import DataError
 from holdfast.models.bundle import Bundle
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.training.gate import Verdict, compare_with_champion
@@ -171,7 +172,15 @@ def _against(
     unseen, p = unseen[known], p[known]
     if not len(unseen) or rows.y[unseen].sum() in (0, len(unseen)):
         return {"better": False, "why": "there are no matured snapshots that neither model trained on"}
-    theirs_p = champion.predict(rows.take(unseen))
+    try:
+        theirs_p = champion.predict(rows.take(unseen))
+    except DataError as e:  # features.yaml has changed since: a new model must still be possible
+        lacking = "; ".join(problem.what for problem in e.problems[:3])
+        return {
+            "better": False,
+            "why": f"the champion reads other features than this dataset has, so the two cannot be compared "
+            f"({lacking}); look at both cards, then: holdfast models promote VERSION --force --why …",
+        }
     return compare_with_champion(
         rows.y[unseen], p, theirs_p, rows.customers[unseen], config.promotion,
         replicates=config.bootstrap, seed=config.seed,

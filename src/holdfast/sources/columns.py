@@ -45,7 +45,8 @@ def as_fixed(raw: Any, scale: int) -> Any:
     if raw.type().is_floating():
         # binary noise decides only near a tie, and text is slow: only there is the decimal read
         units = raw.cast("float64") * float(10**scale)
-        near = ((units - units.floor() - 0.5).abs() < NEAR_TIE) | (units.abs() >= SURE_UNITS)
+        off = (units - units.try_cast("int64").cast("float64")).abs()  # null where it is no number in range
+        near = ((off > 0.5 - NEAR_TIE) | (units.abs() >= SURE_UNITS)).fill_null(True)
         spelled = raw.cast("string").try_cast(decimal)
         value = spelled if raw.type().is_float32() else near.ifelse(spelled, raw.try_cast(decimal))
     else:

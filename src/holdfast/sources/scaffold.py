@@ -220,9 +220,9 @@ _TRAINING = """\
 estimators:
   logistic: {}
   lightgbm:
-    params: {n_estimators: 300, learning_rate: 0.05, num_leaves: 31, min_child_samples: 50}
+    params: {rounds: 300, learning_rate: 0.05, depth: 5, min_rows: 50}
   xgboost:
-    params: {n_estimators: 300, learning_rate: 0.05, max_depth: 5, min_child_weight: 5}
+    params: {rounds: 300, learning_rate: 0.05, depth: 5, min_child_weight: 5}
 
 folds:
   test_cutoffs: 3         # the last months whose labels are known, used once
@@ -231,7 +231,6 @@ folds:
 tuning:
   trials: 0               # more than 0 searches, where an estimator gives a search space
 
-calibration: auto
 seed: 7
 """
 

@@ -157,6 +157,10 @@ def _running() -> Iterator[None]:
         raise StoreError(f"DuckDB cannot read or write: {_first_line(e)}", fix="Check the disk.") from e
     except (duckdb.InvalidInputException, duckdb.ConversionException) as e:
         raise read_error(str(e), where="sources") from e
+    except duckdb.OutOfRangeException as e:
+        fix = "Check the largest values, or declare a smaller scale."
+        problem = Problem("sources", "a sum or a product has more than 38 digits", fix)
+        raise DataError("numbers are too large to add up exactly", [problem]) from e
 
 
 def _first_line(error: Exception) -> str:
@@ -175,7 +179,7 @@ def read_error(message: str, *, where: str) -> DataError:
         problem = Problem(where, f"is not UTF-8 text{at}", "Save it as UTF-8 (for example: iconv -t UTF-8).")
     elif "when sniffing file" in low or "expected number of columns" in low:
         what = f"a row{at} has more or fewer cells than the header"
-        problem = Problem(where, what, 'Put cells that hold the delimiter or a line break in double quotes.')
+        problem = Problem(where, what, "Put cells that hold the delimiter or a line break in double quotes.")
     else:
         problem = Problem(where, first + at, "Check that the file is complete and in the format its name says.")
     return DataError("a source file cannot be read", [problem])

@@ -71,7 +71,7 @@ def model_card(
         "",
         "## What moves it",
         "",
-        "Share of the mean absolute contribution (exact TreeSHAP, log-odds), by measure:",
+        "Share of the mean absolute contribution (exact, in log-odds), by measure:",
         "",
         *(f"- {item['label']}: {item['share']:.1%}" for item in importance),
         "",

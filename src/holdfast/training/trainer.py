@@ -147,7 +147,9 @@ def measure(rows: TrainingRows, unseen: IntArray, p: FloatArray, config: Trainin
     for column in config.slices:
         if column in rows.schema.names:
             values = rows.table.column(column).take(unseen).to_pylist()
-            slices[column] = by_slice(y, p, column, values, clusters=customers, min_rows=MIN_SLICE).to_json()
+            slices[column] = by_slice(
+                y, p, column, values, clusters=customers, min_rows=MIN_SLICE, replicates=config.bootstrap, seed=seed
+            ).to_json()
     detail["slices"] = slices
     return Measured(unseen, p, evaluation, detail)
 

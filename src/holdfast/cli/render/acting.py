@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.cli.render.learning import train
-from holdfast.cli.render.parts import bar, count, facts, money, note, share, table, title
+from holdfast.cli.render.parts import bar, count, counted, facts, money, note, share, table, title
 
 Report = dict[str, Any]
 
@@ -139,7 +139,7 @@ def monitored(report: Report) -> list[Any]:
     why = "; ".join(r["message"] for r in triggers["reasons"])
     said: list[tuple[str, object]] = []
     if quality:
-        said.append(("quality", f"{count(quality['rows'])} rows, {len(quality['findings'])} findings"))
+        said.append(("quality", f"{count(quality['rows'])} rows, {counted(len(quality['findings']), 'finding')}"))
         said += [("", f"{f['severity']}: {f['where']}: {f['what']}") for f in quality["findings"][:5]]
     if drift:
         said.append(("drift", _drift(drift)))

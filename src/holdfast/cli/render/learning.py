@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.cli.render.parts import bar, count, facts, interval, note, share, table, title
+from holdfast.cli.render.parts import bar, count, counted, facts, interval, note, share, table, title
 
 Report = dict[str, Any]
 
@@ -63,7 +63,7 @@ def end_state_note(found: Report) -> str | None:
     if not found.get("columns") or "without" not in found:
         return None
     pairs = [f"{METRICS.get(name, name)} {interval(found['without'][name])}" for name in found["without"]]
-    return f"Without the {len(found['columns'])} end-state columns: {', '.join(pairs)}."
+    return f"Without {counted(len(found['columns']), 'end-state column')}: {', '.join(pairs)}."
 
 
 def importance(rows: list[Report], most: int = 8) -> Any:

@@ -82,6 +82,11 @@ def count(value: Any) -> str:
     return UNKNOWN if value is None else f"{value:,.0f}"
 
 
+def counted(number: int, what: str) -> str:
+    """``1 feature`` or ``3 features``."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def share(value: Any, digits: int = 1) -> str:
     """``2.7%``."""
     return UNKNOWN if value is None else f"{value:.{digits}%}"

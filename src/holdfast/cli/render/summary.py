@@ -10,7 +10,7 @@ from rich.rule import Rule
 
 from holdfast.cli.render.acting import decided, monitored, scored
 from holdfast.cli.render.learning import importance, measured
-from holdfast.cli.render.parts import WIDTH, count, facts, note, share, title
+from holdfast.cli.render.parts import WIDTH, count, counted, facts, note, share, title
 
 Report = dict[str, Any]
 FILES = {
@@ -64,8 +64,9 @@ def _data(report: Report) -> list[Any]:
         if dataset["history"] == "reconstructed":
             said["history"] = f"reconstructed from one extract. {dataset['reconstructed_why']}"
         if dataset["end_state"]:
-            said["end-state"] = f"{len(dataset['end_state'])} features known only as of the extract: " + ", ".join(
-                dataset["end_state"]
+            said["end-state"] = (
+                f"{counted(len(dataset['end_state']), 'feature')} known only as of the extract: "
+                + ", ".join(dataset["end_state"])
             )
     return [facts(said)] if said else []
 

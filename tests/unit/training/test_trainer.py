@@ -1,0 +1,109 @@
+"""Training end to end on synthetic rows: the same bytes, honest figures, and what is said of end-state columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from training_world import CUSTOMERS, FACTS, SCHEMA, rows_at, section, training_rows, walking
+
+from holdfast.artifacts.schema import FeatureSchema
+from holdfast.evaluation.intervals import evaluate
+from holdfast.training.rows import TrainingRows
+from holdfast.training.trainer import train
+
+
+def trained(rows=None, *, timed=True, config=None, seen=None, threads=1, progress=lambda _: None):
+    def reference(rows, train_rows, p):
+        if seen is not None:
+            seen.append((train_rows, p))
+        return {"histograms": {}}
+
+    return train(
+        training_rows() if rows is None else rows, walking(timed=timed), config or section(), FACTS,
+        threads=threads, reference=reference, progress=progress,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_the_same_inputs_make_the_same_bundle(timed):
+    one, other = trained(timed=timed, threads=1), trained(timed=timed, threads=2)
+    assert one.bundle.sha256 == other.bundle.sha256
+    assert one.metrics == other.metrics
+    assert trained(timed=timed, config=section(seed=8)).bundle.sha256 != one.bundle.sha256
+
+
+def test_walking_forward_the_test_is_measured_with_what_was_fitted_before_it():
+    rows, seen = training_rows(), []
+    found = trained(rows, seen=seen)
+    assert found.measured.rows.tolist() == rows_at(5).tolist()
+    np.testing.assert_allclose(found.bundle.predict(rows.take(rows_at(5))), found.measured.p)
+    detail = found.metrics["test"]
+    assert detail["n"] == CUSTOMERS
+    assert detail["positives"] == rows.y[rows_at(5)].sum()
+    assert [entry["cutoff"] for entry in detail["by_cutoff"]] == ["2024-06-01"]
+    roc = detail["metrics"]["roc_auc"]
+    assert roc["low"] < roc["value"] < roc["high"]
+    train_rows, p = seen[0]
+    assert train_rows.tolist() == rows_at(0, 1, 2, 3, 4).tolist()
+    np.testing.assert_array_equal(p, found.measured.p)
+    assert found.metrics["folds"]["kind"] == "purged walk-forward"
+
+
+def test_labels_of_the_test_change_figures_and_not_the_model():
+    rows = training_rows()
+    y = np.array(rows.y, dtype=np.int8)
+    y[rows_at(5)] = y[rows_at(5)][::-1]
+    at = rows.table.column_names.index("label")
+    other = TrainingRows(rows.table.set_column(at, "label", [y]), SCHEMA)
+    one, two = trained(rows), trained(other)
+    assert one.bundle.model.dump() == two.bundle.model.dump()
+    assert one.bundle.calibrator == two.bundle.calibrator
+    assert one.metrics["test"]["metrics"] != two.metrics["test"]["metrics"]
+
+
+def test_grouped_by_customer_every_row_is_predicted_by_a_model_without_that_customer():
+    rows = training_rows()
+    found = trained(rows, timed=False)
+    assert sorted(found.measured.rows.tolist()) == list(range(len(rows)))
+    assert found.metrics["folds"]["kind"] == "grouped by customer"
+    assert found.metrics["folds"]["final"]["train"] == len(rows)
+    # the kept model has seen them all, and would look better than it is
+    seen = evaluate(rows.y, found.bundle.predict(rows.table), metrics=("log_loss",), replicates=0)
+    assert seen["log_loss"].value < found.measured.evaluation["log_loss"].value
+
+
+def test_the_best_candidate_is_kept_and_all_are_listed():
+    found = trained()
+    losses = [c["out_of_fold_log_loss"] for c in found.candidates]
+    assert losses == sorted(losses)
+    assert {c["estimator"] for c in found.candidates} == {"xgboost", "logistic"}
+    assert found.bundle.provenance.estimator == found.candidates[0]["estimator"]
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_figures_are_given_with_and_without_end_state_columns(timed):
+    found = trained(timed=timed).metrics["end_state"]
+    assert found["columns"] == ["paperless"]
+    for name in ("roc_auc", "average_precision"):
+        assert found["without"][name]["value"] < found["with"][name]["value"] - 0.03  # it leaks, and that shows
+
+
+def test_without_end_state_columns_there_is_nothing_to_compare():
+    bare = SCHEMA.without(["paperless"])
+    assert trained(training_rows(schema=bare)).metrics["end_state"] == {"columns": []}
+    excluded = trained(config=section(exclude=["paperless"]))
+    assert excluded.metrics["end_state"] == {"columns": []}
+    assert excluded.bundle.schema.names == bare.names
+
+
+def test_only_end_state_columns_are_named_and_not_compared():
+    only = FeatureSchema((SCHEMA["paperless"],))
+    assert trained(training_rows(schema=only)).metrics["end_state"] == {"columns": ["paperless"]}
+
+
+def test_slices_are_measured_and_progress_is_told():
+    told = []
+    found = trained(timed=False, config=section(slices=["plan"]), progress=told.append)
+    assert set(found.metrics["test"]["slices"]) == {"plan"}
+    assert [line.partition(":")[0] for line in told[:2]] == ["xgboost", "logistic"]
+    assert any("end-state" in line for line in told)
