@@ -40,7 +40,7 @@ def wrong_type(rows: list[list[str]]) -> list[list[str]]:
 
 
 def twice(rows: list[list[str]]) -> list[list[str]]:
-    return [*rows, rows[1]]
+    return [*rows, [*rows[1][:3], "elsewhere"]]
 
 
 def backwards(rows: list[list[str]]) -> list[list[str]]:

@@ -6,6 +6,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -83,3 +84,17 @@ def test_the_lock_names_no_host(root: Path) -> None:
     packages = re.findall(r"^\S+==", lock, re.MULTILINE)
     assert len(packages) > 50
     assert lock.count("--hash=sha256:") >= len(packages)
+
+
+def test_the_lock_holds_all_that_pyproject_asks_for(root: Path) -> None:
+    """A dependency without `make lock` works for whoever has it installed, and in no fresh clone."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    asked = {_name(d) for d in (*project["dependencies"], *extras["dev"], *extras["postgres"])}
+    lock = (root / "requirements.lock").read_text(encoding="utf-8")
+    assert asked <= {_name(line) for line in re.findall(r"^[A-Za-z0-9].*", lock, re.MULTILINE)}, "run: make lock"
+
+
+def _name(requirement: str) -> str:
+    """``ibis-framework`` of ``ibis-framework[duckdb]>=12.0``, as indexes spell it."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]).lower()

@@ -69,7 +69,6 @@ class TrainingSection(Section):
     slices: list[str] = Field(default_factory=list)
     """Category columns to report metrics by."""
     promotion: Promotion = Promotion()
-    keep_versions: PositiveInt = 10
 
 
 class Tier(Section):

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.errors import NotReadyError
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.build import build
 from holdfast.pipelines.decide import decide
 from holdfast.pipelines.materialize import MaterializeReport, materialize
-from holdfast.pipelines.monitor import MonitorReport, monitor
+from holdfast.pipelines.monitor import monitor
 from holdfast.pipelines.register import TrainReport
 from holdfast.pipelines.score import score
 from holdfast.pipelines.train import train
@@ -60,9 +59,7 @@ def retrain(
 
 
 def _reasons(workspace: Workspace, run_id: str | None, progress: Callable[[str], None]) -> list[str]:
+    if workspace.state.champion(workspace.name) is None:
+        return ["there is no champion yet"]
     progress("monitoring")
-    try:
-        seen: MonitorReport = monitor(workspace, run_id=run_id)
-    except NotReadyError as e:
-        return [e.message]
-    return [reason.message for reason in seen.report.triggers.reasons]
+    return [reason.message for reason in monitor(workspace, run_id=run_id).report.triggers.reasons]

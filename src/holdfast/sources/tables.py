@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import ibis
 
 from holdfast.artifacts.engine import Engine
-from holdfast.clock import utc
+from holdfast.clock import naive, utc
 from holdfast.config.base import LAST_YEAR
 from holdfast.config.data import CustomersTable, DataSection, EventsTable, HistoryTable, Table
 from holdfast.errors import DataError, Problem, did_you_mean
@@ -168,7 +168,7 @@ def _distinct(table: Any, config: Table) -> Any:
 
 
 def _watermark(engine: Engine, tables: Mapping[str, SourceTable]) -> datetime:
-    never = ibis.literal(datetime(LAST_YEAR + 1, 1, 1)).cast("timestamp(6)")  # noqa: DTZ001
+    never = ibis.literal(naive(utc(date(LAST_YEAR + 1, 1, 1)))).cast("timestamp(6)")
     latest: list[datetime] = []
     for source in tables.values():
         t, config = source.table, source.config

@@ -46,6 +46,7 @@ class DuckDBEngine:
             settings["memory_limit"] = memory
         self._backend = ibis.duckdb.connect(**settings)
         self._sql("SET preserve_insertion_order = false")
+        self._sql("SET enable_progress_bar = false")
         self._sql("SET TimeZone = 'UTC'")
 
     def _sql(self, statement: str) -> Any:
