@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -80,13 +82,17 @@ def test_a_folder_stays_as_it_was_when_the_block_fails(tmp_path: Path) -> None:
     assert names(tmp_path) == ["f"]
 
 
-def test_what_a_killed_writer_left_is_removed_and_neighbours_are_not(tmp_path: Path) -> None:
-    (tmp_path / f"{TEMPORARY}f-dead").mkdir()
-    (tmp_path / f"{TEMPORARY}f-file").write_text("x")
-    (tmp_path / f"{TEMPORARY}g-alive").mkdir()
+def test_what_a_killed_writer_left_is_removed_and_the_living_keep_theirs(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / f"{TEMPORARY}f~{ended.pid}~dead").mkdir()
+    (tmp_path / f"{TEMPORARY}f~{ended.pid}~file").write_text("x")
+    alive = [f"{TEMPORARY}f-2~{ended.pid}~x", f"{TEMPORARY}f~{os.getppid()}~x", f"{TEMPORARY}g~{ended.pid}~x"]
+    for name in alive:
+        (tmp_path / name).mkdir()
     with writing_folder(tmp_path / "f"):
         pass
-    assert names(tmp_path) == [f"{TEMPORARY}g-alive", "f"]
+    assert names(tmp_path) == sorted([*alive, "f"])
 
 
 def test_a_place_that_cannot_be_written_is_a_store_error_naming_it(tmp_path: Path) -> None:

@@ -106,8 +106,8 @@ def test_a_folder_that_is_not_there_misses_everything(tmp_path: Path) -> None:
             "'logstic'. did you mean 'logistic'?",
         ),
         (
-            "training", ("", "calibration: off\n"),
-            "training.calibration: must be one of auto, sigmoid, isotonic, none, not False",
+            "training", ("{}", "{imbalance: off}"),
+            "training.estimators.logistic.imbalance: must be one of none, balanced, not False",
         ),
         ("training", "estimators: {}\n", "training.estimators: needs at least 1"),
         ("decisions", ("cost: 5", "cost: .inf"), "decisions.actions.call.cost: must be a finite number, not inf"),
