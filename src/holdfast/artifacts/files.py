@@ -45,6 +45,7 @@ def writing_file(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        clear_temporary(path)
         fd, name = tempfile.mkstemp(prefix=_temporary_prefix(path), dir=path.parent)
         os.close(fd)
     except OSError as e:
@@ -66,8 +67,8 @@ def writing_file(path: Path) -> Iterator[Path]:
 def writing_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder; when the block ends well it takes the place of ``path``.
 
-    A folder that stood there is moved aside first and removed after, so a reader finds the old or the new one
-    complete. Leftovers of killed writers of the same path are removed.
+    A folder that stood there is moved aside first and removed after: a reader never finds half of one. A writer killed
+    between the two renames leaves no folder there for a moment; the next writer puts the old one back first.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,6 +96,8 @@ def clear_temporary(path: Path) -> None:
         if pid.isdigit() and _alive(int(pid)):
             continue
         if left.is_dir():
+            if not path.exists() and (left / path.name).is_dir():
+                (left / path.name).rename(path)
             shutil.rmtree(left, ignore_errors=True)
         else:
             left.unlink(missing_ok=True)

@@ -12,6 +12,9 @@ from holdfast.types import FeatureKind
 FEATURES_VERSION = "2"
 """Changes when the meaning of a feature does; part of every dataset id."""
 
+EXPOSURE = "exposure"
+"""The group of the columns that say how much of a window is covered."""
+
 NO_ROWS = "no such rows in the window, or the source does not cover it"
 NOT_COVERED = "the source does not cover the window"
 
@@ -65,7 +68,7 @@ def feature_schema(data: DataSection, features: FeaturesSection) -> FeatureSchem
     for name in dict.fromkeys(m.table for m in features.measures.values()):
         found.append(
             FeatureSpec(
-                f"{name}_exposure_months", "number", "exposure", f"full months of {name} history", "months", name,
+                f"{name}_exposure_months", "number", EXPOSURE, f"full months of {name} history", "months", name,
                 f"{features.longest}m", "never null", _end_state_table(data, name),
             )
         )  # fmt: skip

@@ -9,10 +9,7 @@ from holdfast.clock import iso
 from holdfast.errors import GateRefused, NotReadyError
 from holdfast.models.bundle import Bundle
 from holdfast.pipelines.bootstrap import Workspace
-from holdfast.pipelines.decide import decide
-from holdfast.pipelines.materialize import materialize
-from holdfast.pipelines.score import score
-from holdfast.stores.scores import score_cutoffs
+from holdfast.pipelines.serve_champion import is_served, serve_champion, was_served
 from holdfast.stores.state_tables import PromotionRow, VersionRow
 
 NOBODY = "unknown"
@@ -71,7 +68,13 @@ def promote(workspace: Workspace, version: int, *, why: str, force: bool = False
 
 
 def rollback(workspace: Workspace, version: int | None = None, *, why: str) -> dict[str, Any]:
-    """Go back to ``version``, by default to the champion before this one."""
+    """Go back to ``version``, by default to the champion before this one.
+
+    A rollback that was killed before the new champion served is finished, not repeated.
+    """
+    last = next(iter(workspace.state.history(workspace.name, limit=1)), None)
+    if version is None and last is not None and last.action == "rollback" and _unfinished(workspace):
+        return _changed(workspace, last)
     line = workspace.state.rollback(workspace.name, version, actor=actor(), why=why)
     return _changed(workspace, line)
 
@@ -89,24 +92,15 @@ def actor() -> str:
         return NOBODY
 
 
+def _unfinished(workspace: Workspace) -> bool:
+    return was_served(workspace) and not is_served(workspace)
+
+
 def _changed(workspace: Workspace, line: PromotionRow) -> dict[str, Any]:
+    """Serve first: MLflow only mirrors the ledger, and must not keep the API on the old model."""
+    serving = serve_champion(workspace).to_json() if was_served(workspace) else None
     repaired = workspace.registry.repair(workspace.state)
-    return {**_line(line), "champion": line.to_version, "mlflow": repaired, "serving": _serve(workspace)}
-
-
-def _serve(workspace: Workspace) -> dict[str, Any] | None:
-    """A generation by the new champion; None where there are no tables to score, or nothing was served before.
-
-    The pointer is flipped last, so the API goes on with the old champion until all of it is there.
-    """
-    if not score_cutoffs(workspace.var):
-        return None
-    try:
-        score(workspace)
-    except NotReadyError:
-        return None
-    decide(workspace)
-    return materialize(workspace).to_json()
+    return {**_line(line), "champion": line.to_version, "mlflow": repaired, "serving": serving}
 
 
 def _version(row: VersionRow) -> dict[str, Any]:

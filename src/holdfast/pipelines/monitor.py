@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from holdfast.artifacts.files import write_json
 from holdfast.clock import iso, parse_instant
+from holdfast.errors import NotReadyError
 from holdfast.monitoring.drift import compute_drift
 from holdfast.monitoring.performance import PerformanceReport, TestFigures, compute_performance
 from holdfast.monitoring.quality import check_quality
@@ -54,11 +55,17 @@ def monitor(workspace: Workspace, *, run_id: str | None = None) -> MonitorReport
     Raises
     ------
     NotReadyError
-        There is no champion, or nothing was scored.
+        There is no champion, or nothing was scored with it.
     """
     config = workspace.config
     best = champion(workspace)
     scores = read_scores(workspace.var)
+    if scores.manifest["bundle_sha256"] != best.bundle.sha256:
+        raise NotReadyError(
+            f"the latest scores are by model version {scores.manifest['model_version']}, not by the champion, version "
+            f"{best.version}",
+            fix=f"Run: holdfast score --project {workspace.name}",
+        )
     _, features, _ = read_features(workspace.var, scores.cutoff)
     reference = best.bundle.reference[HISTOGRAMS]
     probability = np.asarray(scores.table.column("probability").to_numpy(), dtype=np.float64)
@@ -145,9 +152,9 @@ def _performance(workspace: Workspace, best: Champion) -> PerformanceReport | No
 def _weights(workspace: Workspace) -> dict[tuple[str, datetime], float]:
     """0 for the contacted, 1 / holdout share for the holdout; everyone else counts once."""
     found: dict[tuple[str, datetime], float] = {}
-    share = workspace.config.decisions.holdout
     for cutoff in decision_cutoffs(workspace.var):
-        table = read_decisions(workspace.var, cutoff).table
+        batch = read_decisions(workspace.var, cutoff)
+        table, share = batch.table, batch.manifest["holdout"]["share"]  # as drawn then, whatever is configured now
         rows = zip(table.column("customer_id").to_pylist(), table.column("cutoff").to_pylist(),
                    table.column("status").to_pylist(), strict=True)  # fmt: skip
         for customer, at, status in rows:

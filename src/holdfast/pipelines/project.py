@@ -38,7 +38,7 @@ class Project:
     >>> demo = Project("demo")                      # doctest: +SKIP
     >>> demo.simulate()                             # doctest: +SKIP
     >>> demo.build().manifest.snapshots             # doctest: +SKIP
-    93612
+    111053
     """
 
     def __init__(

@@ -8,11 +8,10 @@ from typing import Any
 
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.build import build
-from holdfast.pipelines.decide import decide
-from holdfast.pipelines.materialize import MaterializeReport, materialize
+from holdfast.pipelines.materialize import MaterializeReport
 from holdfast.pipelines.monitor import monitor
 from holdfast.pipelines.register import TrainReport
-from holdfast.pipelines.score import score
+from holdfast.pipelines.serve_champion import is_served, serve_champion, was_served
 from holdfast.pipelines.train import train
 
 
@@ -41,7 +40,13 @@ def retrain(
     run_id: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> RetrainReport:
-    """Retrain if a trigger fires (or ``force``); a promoted model is scored with and served at once."""
+    """Retrain if a trigger fires (or ``force``); a promoted model is scored with and served at once.
+
+    A champion that an earlier, killed run promoted but did not serve is served first.
+    """
+    if was_served(workspace) and not is_served(workspace):
+        progress("serving the champion that an earlier run did not")
+        serve_champion(workspace)
     why = _reasons(workspace, run_id, progress)
     if force:
         why = ["asked for", *why]
@@ -53,9 +58,7 @@ def retrain(
     if not trained.promoted:
         return RetrainReport(True, why, trained, None)
     progress("scoring with the new champion")
-    score(workspace)
-    decide(workspace)
-    return RetrainReport(True, why, trained, materialize(workspace))
+    return RetrainReport(True, why, trained, serve_champion(workspace))
 
 
 def _reasons(workspace: Workspace, run_id: str | None, progress: Callable[[str], None]) -> list[str]:

@@ -15,6 +15,7 @@ from holdfast.artifacts.dataset import Dataset
 from holdfast.clock import iso, naive
 from holdfast.config.schema import Config
 from holdfast.errors import ConfigError, Problem, did_you_mean
+from holdfast.features.definitions import EXPOSURE
 from holdfast.monitoring.reference import reference_histograms
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.register import TrainReport, register
@@ -136,6 +137,8 @@ def _by_cutoff(rows: TrainingRows) -> list[tuple[str, Any]]:
 
 
 def _histograms(config: Config, rows: TrainingRows, train_rows: IntArray, p: FloatArray) -> dict[str, Any]:
-    schema = rows.schema.without(config.training.exclude)
+    # exposure only says how much history there is, which grows by itself: that is no drift
+    exposure = [f.name for f in rows.schema if f.group == EXPOSURE]
+    schema = rows.schema.without([*config.training.exclude, *exposure])
     table = rows.table.select(["customer_id", *schema.names]).take(train_rows)
     return reference_histograms(table, schema, config.monitoring.drift.bins, scores=p)

@@ -79,7 +79,7 @@ class Ledger:
                 if len(stack) < 2:
                     have = f"version {stack[-1]} is the first" if stack else "there is none yet"
                     raise NotReadyError(
-                        f"{project} has no earlier champion: {have}", fix="Run: holdfast versions, then promote one."
+                        f"{project} has no earlier champion: {have}", fix="Run: holdfast models list, then promote one."
                     )
                 to_version = stack[-2]
             return self._change(session, project, to_version, "rollback", actor, why, evidence)

@@ -15,6 +15,7 @@ from holdfast.evaluation.calibration import ece
 from holdfast.evaluation.intervals import Evaluation, evaluate
 from holdfast.evaluation.slices import by_slice
 from holdfast.models.bundle import Bundle, Provenance
+from holdfast.models.calibrate import Identity
 from holdfast.models.reference import reference_of
 from holdfast.models.registry import params_of
 from holdfast.training.candidates import Candidate, EncodedFolds, best, compare, cross_calibrated, fit, out_of_fold
@@ -191,15 +192,14 @@ def _end_state(
     names = ("roc_auc", "average_precision")
     if plan.timed:
         fitted = fit(rows, plan.final.train, without, chosen.estimator, chosen.config, seed=config.seed)
-        score = fitted.model.margin(fitted.encoder.transform(rows.take(plan.final.test)))
-        unseen = plan.final.test
+        margin = fitted.model.margin(fitted.encoder.transform(rows.take(plan.final.test)))
+        unseen, p = plan.final.test, Identity().probability(margin)  # a ranking needs no calibration
     else:
         again = out_of_fold(
             EncodedFolds(rows, without, plan, most_bytes=0), chosen.name, chosen.config, seed=config.seed,
             threads=threads, estimator=chosen.estimator,
         )  # fmt: skip
-        unseen, score = again.rows, again.margin
-    p = 1.0 / (1.0 + np.exp(-score))
+        unseen, p = again.rows, cross_calibrated(again, rows.y[again.rows], rows.customers[again.rows])
     bare = evaluate(
         rows.y[unseen], p, rows.customers[unseen], metrics=names, replicates=config.bootstrap, seed=config.seed
     )

@@ -149,11 +149,12 @@ def monitored(report: Report) -> list[Any]:
 
 
 def _drift(drift: Report) -> str:
-    worst = sorted((r for r in drift["rows"] if r["name"] in drift["drifted"]), key=lambda r: -r["psi"])[:3]
+    drifted = (r for r in drift["rows"] if r["verdict"] == "drifted" and r["what"] != "score")
+    worst = sorted(drifted, key=lambda r: -r["psi"])[:3]
     score = next((r for r in drift["rows"] if r["what"] == "score"), None)
     words = f"{len(drift['drifted'])} of {drift['judged']} features"
     if worst:
-        words += " (" + ", ".join(f"{r['name']} PSI {r['psi']:.2f}" for r in worst) + ")"
+        words += " (" + ", ".join(f"{r['what']} of {r['name']} PSI {r['psi']:.2f}" for r in worst) + ")"
     return words + (f"; score PSI {score['psi']:.3f}, {score['verdict']}" if score else "")
 
 
