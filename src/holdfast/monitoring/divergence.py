@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtrc, chdtri
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -72,14 +72,14 @@ def compute_chance(current: IntArray, reference: IntArray, alpha: float, *, refe
     seen = int(((current + reference) > 0).sum())
     freedom = max(seen - 1, 0)
     expected = scale * freedom
-    critical = scale * float(chi2.isf(alpha, freedom)) if freedom else 0.0
+    critical = scale * float(chdtri(freedom, alpha)) if freedom else 0.0
     a, b = current / m, reference / reference.sum()
     a, b = _pooled(a, b, (m * a + n * b) / (m + n), min(m, n))
     if len(a) < 2:
         return Chance(expected, critical, 1.0)
     share = (m * a + n * b) / (m + n)
     statistic = float(np.sum((a - b) ** 2 / share) / scale)
-    return Chance(expected, critical, float(chi2.sf(statistic, len(a) - 1)))
+    return Chance(expected, critical, float(chdtrc(len(a) - 1, statistic)))
 
 
 def _pooled(a: FloatArray, b: FloatArray, share: FloatArray, rows: float) -> tuple[FloatArray, FloatArray]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from holdfast.errors import DataError, Problem
 
@@ -113,7 +113,7 @@ def compute_performance(
     if why_not:
         return PerformanceReport(n, False, why_not, confidence, observed=observed, expected=expected)
     group = np.arange(n) if customers is None else np.unique(np.asarray(customers), return_inverse=True)[1]
-    z = float(norm.ppf(0.5 + confidence / 2.0))
+    z = float(ndtri(0.5 + confidence / 2.0))
 
     q = np.clip(p, P_FLOOR, 1.0 - P_FLOOR)
     loss = -(y * np.log(q) + (1.0 - y) * np.log1p(-q))
@@ -145,7 +145,7 @@ def compute_performance(
         ratio=observed / expected if expected > 0 else None,
         ratio_low=max(0.0, (observed - z * spread) / expected) if expected > 0 else None,
         ratio_high=(observed + z * spread) / expected if expected > 0 else None,
-        calibration_p=float(2.0 * norm.sf(abs(observed - expected) / spread)) if spread > 0 else None,
+        calibration_p=float(2.0 * ndtr(-abs(observed - expected) / spread)) if spread > 0 else None,
     )
 
 
