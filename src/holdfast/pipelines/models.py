@@ -7,9 +7,7 @@ from typing import Any
 
 from holdfast.clock import iso
 from holdfast.errors import GateRefused, NotReadyError
-from holdfast.models.bundle import Bundle
 from holdfast.pipelines.bootstrap import Workspace
-from holdfast.pipelines.serve_champion import is_served, serve_champion, was_served
 from holdfast.stores.state_tables import PromotionRow, VersionRow
 
 NOBODY = "unknown"
@@ -35,6 +33,8 @@ def show_version(workspace: Workspace, version: int | None = None) -> dict[str, 
     row = state.champion(workspace.name) if version is None else state.version(workspace.name, version)
     if row is None:
         raise NotReadyError(f"{workspace.name} has no champion yet", fix="Run: holdfast train")
+    from holdfast.models.bundle import Bundle  # two seconds, which a list need not wait for
+
     bundle = Bundle.load(workspace.var / row.path)
     card = workspace.reports / f"model-{row.version}.md"
     return {
@@ -93,11 +93,15 @@ def actor() -> str:
 
 
 def _unfinished(workspace: Workspace) -> bool:
+    from holdfast.pipelines.serve_champion import is_served, was_served
+
     return was_served(workspace) and not is_served(workspace)
 
 
 def _changed(workspace: Workspace, line: PromotionRow) -> dict[str, Any]:
     """Serve first: MLflow only mirrors the ledger, and must not keep the API on the old model."""
+    from holdfast.pipelines.serve_champion import serve_champion, was_served
+
     serving = serve_champion(workspace).to_json() if was_served(workspace) else None
     repaired = workspace.registry.repair(workspace.state)
     return {**_line(line), "champion": line.to_version, "mlflow": repaired, "serving": serving}
