@@ -74,9 +74,12 @@ def event_features(
     exposed = exposed.mutate(first_full=first_full_bucket(exposed.exposed_from, grid))
 
     settled = versions.filter(versions.superseded_at.isnull(), versions.deleted == 0)
-    fast = _frames(engine, job, settled, exposed.anti_join(dirty, ["customer_id", "k"]), ks, prefix)
-    exact = _as_of(job, versions, exposed.semi_join(dirty, ["customer_id", "k"]))
-    states = fast.union(exact.select(*fast.columns), distinct=False)
+    if engine.to_arrow(dirty.limit(1)).num_rows:
+        fast = _frames(engine, job, settled, exposed.anti_join(dirty, ["customer_id", "k"]), ks, prefix)
+        exact = _as_of(job, versions, exposed.semi_join(dirty, ["customer_id", "k"]))
+        states = fast.union(exact.select(*fast.columns), distinct=False)
+    else:  # always so when scoring: nothing is known later than the cutoff
+        states = _frames(engine, job, settled, exposed, ks, prefix)
 
     covered = states.cutoff > states.begins
     found: dict[str, Any] = {}
