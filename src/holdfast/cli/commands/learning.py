@@ -36,7 +36,7 @@ def train(
             report = run_train(workspace, dataset=dataset, run_id=run.run_id, progress=steps.step).to_json()
         run.dataset_id = report["dataset_id"]
         run.summary = {k: report[k] for k in ("version", "estimator", "promoted", "champion")}
-        session.answer(report, render.train)
+        session.answer(report, render.trained)
         if not report["promoted"]:
             raise GateRefused(f"version {report['version']} does not serve", report["verdict"]["reasons"])
 

@@ -35,6 +35,13 @@ def train(report: Report) -> list[Any]:
     ]
 
 
+def trained(report: Report) -> list[Any]:
+    """Of the verb train, which promotes but does not score."""
+    if not report["promoted"]:
+        return train(report)
+    return [*train(report), note("It is served once its scores are: holdfast score, then decide, then materialize.")]
+
+
 def measured(metrics: Report) -> list[Any]:
     """Folds, candidates and the figures of unseen snapshots, with intervals."""
     test, folds = metrics["test"], metrics["folds"]
