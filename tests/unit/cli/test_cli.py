@@ -6,7 +6,6 @@ import json
 import logging
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -55,16 +54,7 @@ def test_every_verb_takes_the_common_options() -> None:
             assert all(p.help for p in inner.params if p.name != "help"), name
 
 
-def test_help_is_fast() -> None:
-    """It imports nothing heavy. The best of three: another process may be at work."""
-    command = [sys.executable, "-m", "holdfast.cli.main", "--help"]
-
-    def seconds() -> float:
-        began = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
-        return time.perf_counter() - began
-
-    assert min(seconds() for _ in range(3)) < 1.5
+def test_help_imports_nothing_heavy() -> None:
     heavy = ("ibis", "mlflow", "pyarrow", "pydantic")
     code = f"import sys, holdfast.cli.main; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
