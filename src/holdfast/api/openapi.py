@@ -94,4 +94,4 @@ def install(app: FastAPI) -> None:
     app.add_route("/docs", docs, include_in_schema=False)
     app.add_route("/docs/start.js", start, include_in_schema=False)
     app.mount("/docs/assets", StaticFiles(packages=[ASSETS]), name="docs")
-    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # how FastAPI documents it

@@ -136,7 +136,7 @@ def verb(
 
         common = inspect.signature(_common, eval_str=True).parameters.values()
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *common)]
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # Typer reads it
         command.__annotations__ = {p.name: p.annotation for p in parameters}
         command.__name__, command.__doc__ = body.__name__, body.__doc__
         app.command(name, rich_help_panel=panel)(command)

@@ -7,6 +7,7 @@ Implementations: `xgboost_model`, `lightgbm_model`, `logistic`. All run one suit
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,17 +108,19 @@ class Estimator(Protocol):
         """
 
 
-class ModelFile:
+class ModelFile(ABC):
     """Saving and loading for models that know their bytes."""
 
     name: ClassVar[str]
 
+    @abstractmethod
     def dump(self) -> bytes:
-        raise NotImplementedError
+        """See `FittedModel`."""
 
     @classmethod
+    @abstractmethod
     def from_bytes(cls, data: bytes) -> Self:
-        raise NotImplementedError
+        """See `FittedModel`."""
 
     def save(self, path: Path) -> None:
         path.write_bytes(self.dump())

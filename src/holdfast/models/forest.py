@@ -63,7 +63,7 @@ class _Columns:
         return self._columns[j]
 
 
-class _Split(DecisionTreeNode):  # type: ignore[misc]
+class _Split(DecisionTreeNode):  # type: ignore[misc]  # woodelf has no types
     """A node that sends rows left as the library does: float32 comparison, or membership of a set of codes."""
 
     less_or_equal = False

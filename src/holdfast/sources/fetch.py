@@ -142,7 +142,7 @@ def _chunks(url: str, timeout: float, max_bytes: int) -> Iterator[tuple[bytes, i
 def _opened(url: str, timeout: float) -> Any:
     request = urllib.request.Request(url, headers={"User-Agent": "holdfast"})  # noqa: S310 - checked by the caller
     try:
-        return urllib.request.urlopen(request, timeout=timeout)  # noqa: S310
+        return urllib.request.urlopen(request, timeout=timeout)  # noqa: S310 - as above
     except urllib.error.HTTPError as e:
         with e:
             raise _failed(url, f"answered {e.code} {e.reason}") from e

@@ -34,7 +34,7 @@ def tuned(
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     found = [start]
-    kinds = {f.name: f.type for f in dataclasses.fields(make_estimator(name))}  # type: ignore[arg-type]
+    kinds = {f.name: f.type for f in dataclasses.fields(make_estimator(name))}  # type: ignore[arg-type]  # every estimator is a dataclass
 
     def objective(trial: Any) -> float:
         params: dict[str, Any] = {}
