@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 DEFAULT_PROJECT = "demo"
-HOME_VARIABLE = "HOLDFAST_HOME"
 
 ProjectOption = Annotated[
     str | None, typer.Option("--project", "-p", metavar="NAME", help="A name under conf/, or a folder.")
@@ -153,4 +152,6 @@ def _common(
 
 def root() -> Path:
     """The folder that holds ``conf/`` and ``var/``: ``$HOLDFAST_HOME``, else the current one."""
+    from holdfast.config.tree import HOME_VARIABLE
+
     return Path(os.environ.get(HOME_VARIABLE, ".")).resolve()

@@ -12,6 +12,8 @@ from holdfast.config.schema import SECTIONS
 from holdfast.errors import Problem, did_you_mean
 
 ENVIRONMENT_PREFIX = "HOLDFAST__"
+HOME_VARIABLE = "HOLDFAST_HOME"
+"""The folder that holds ``conf/`` and ``var/``."""
 DATABASE_URL = "HOLDFAST_DATABASE_URL"
 SECRETS: frozenset[KeyPath] = frozenset({("serving", "database_url")})
 """Keys that come from the environment only and are never shown."""

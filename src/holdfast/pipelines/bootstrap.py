@@ -10,11 +10,10 @@ from pathlib import Path
 
 from holdfast.config.load import Loaded, find_project, load
 from holdfast.config.schema import Config
+from holdfast.config.tree import HOME_VARIABLE
 from holdfast.stores.engine import DuckDBEngine
 from holdfast.stores.registry import Registry
 from holdfast.stores.state import StateStore
-
-HOME_VARIABLE = "HOLDFAST_HOME"
 
 
 @dataclass(frozen=True)

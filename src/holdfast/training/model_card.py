@@ -14,6 +14,12 @@ NAMES = {
     "recall_at_10": "recall in the top 10%",
 }
 
+_CALIBRATION = {
+    "identity": "not recalibrated (no calibration map improved its own probabilities on unseen snapshots)",
+    "sigmoid": "calibrated by a sigmoid on unseen snapshots",
+    "isotonic": "calibrated by isotonic regression on unseen snapshots",
+}
+
 
 def model_card(
     *,
@@ -38,7 +44,8 @@ def model_card(
     lines = [
         f"# {project}: model version {version}",
         "",
-        f"{manifest['estimator']}, calibrated; bundle trained on dataset `{manifest['dataset_id']}`.",
+        f"{manifest['estimator']}, {_CALIBRATION[metrics['calibration']]}; bundle trained on dataset "
+        f"`{manifest['dataset_id']}`.",
         "",
         "## What it says",
         "",

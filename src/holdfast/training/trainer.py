@@ -104,6 +104,7 @@ def train(
     metrics: dict[str, Any] = {
         "test": measured.detail,
         "candidates": compared,
+        "calibration": calibrator.kind,
         "folds": {
             "kind": "purged walk-forward" if plan.timed else "grouped by customer",
             "validation": [{"name": f.name, "train": len(f.train), "test": len(f.test)} for f in plan.folds],

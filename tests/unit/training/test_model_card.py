@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from training_world import FACTS, section, training_rows, walking
 
@@ -30,6 +32,14 @@ def found():
         )
         for timed in (True, False)
     }
+
+
+@pytest.mark.parametrize("kind", ["identity", "sigmoid", "isotonic"])
+def test_the_card_says_how_it_was_calibrated(found, kind):
+    words = {"identity": "not recalibrated", "sigmoid": "by a sigmoid", "isotonic": "by isotonic regression"}
+    trained = replace(found[True], metrics={**found[True].metrics, "calibration": kind})
+    assert words[kind] in card(trained)
+    assert found[True].metrics["calibration"] == found[True].bundle.calibrator.kind
 
 
 def card(trained, *, verdict=SAID, **dataset):
