@@ -98,6 +98,21 @@ class DriftThresholds(Section):
     probability of any alarm in a report is at most this."""
 
 
+class StalenessThresholds(Section):
+    """When a source table is further behind than it usually is."""
+
+    floor: SpanField = Span(days=3)
+    """A table that is behind by no more than this is never stale."""
+    factor: Annotated[float, Field(ge=1)] = 2.0
+    """It is stale if it is behind by more than this many times the most it was behind in its last year."""
+
+    @model_validator(mode="after")
+    def _floor_days(self) -> StalenessThresholds:
+        if self.floor.months:
+            raise ValueError("floor is in days or weeks, not months")
+        return self
+
+
 class Triggers(Section):
     """When to retrain."""
 
@@ -111,9 +126,10 @@ class Triggers(Section):
 
 
 class MonitoringSection(Section):
-    """Drift thresholds and retraining triggers."""
+    """Thresholds of drift and staleness, and retraining triggers."""
 
     drift: DriftThresholds = DriftThresholds()
+    staleness: StalenessThresholds = StalenessThresholds()
     triggers: Triggers = Triggers()
 
 

@@ -1,19 +1,18 @@
-"""Whether a batch is fit to be scored: nulls, categories and values never seen, its size and its age."""
+"""Whether a batch is fit to be scored: nulls, categories and values never seen, its size, and stale tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holdfast.clock import iso
 from holdfast.errors import MAX_EXAMPLES, shown
 from holdfast.monitoring.reference import column_of
+from holdfast.monitoring.staleness import Reach
 
 Severity = Literal["warning", "error"]
 
@@ -21,9 +20,6 @@ MAX_NULL_INCREASE = 0.10  # of all rows
 MAX_UNSEEN_SHARE = 0.01
 MAX_OUT_OF_RANGE_SHARE = 0.01
 MAX_ROW_CHANGE = 0.5  # fewer than half or more than one and a half times the rows expected
-MAX_STALENESS = timedelta(days=2)
-
-_SECONDS_PER_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -59,8 +55,7 @@ class QualityReport:
 
     rows: int
     expected_rows: int | None
-    data_through: datetime | None
-    staleness_days: float | None
+    tables: tuple[Reach, ...]
     features: tuple[FeatureQuality, ...]
     findings: tuple[Finding, ...]
 
@@ -70,11 +65,12 @@ class QualityReport:
         return all(f.severity != "error" for f in self.findings)
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            **asdict(self),
-            "data_through": None if self.data_through is None else iso(self.data_through),
-            "ok": self.ok,
-        }
+        return {**asdict(self), "tables": [t.to_json() for t in self.tables], "ok": self.ok}
+
+    @property
+    def stale(self) -> list[Reach]:
+        """The tables that are further behind than they usually are."""
+        return [t for t in self.tables if t.stale]
 
 
 def check_quality(
@@ -82,8 +78,7 @@ def check_quality(
     reference: Mapping[str, Any],
     *,
     expected_rows: int | None = None,
-    data_through: datetime | None = None,
-    as_of: datetime | None = None,
+    tables: Sequence[Reach] = (),
 ) -> QualityReport:
     """Compare a batch with the reference of `holdfast.monitoring.reference.reference_histograms`.
 
@@ -91,8 +86,7 @@ def check_quality(
     ----------
     table : the batch's feature rows
     expected_rows : about how many there should be, for example those of the previous batch
-    data_through : the sources' watermark: how far the data that the batch was made of goes
-    as_of : now, or whatever the batch's age is counted to; staleness needs both
+    tables : how far the source tables reach that the batch was made of
 
     Raises
     ------
@@ -102,15 +96,13 @@ def check_quality(
     features = tuple(
         _feature(name, column_of(table, name, "the batch"), of) for name, of in reference["features"].items()
     )
-    staleness = None if data_through is None or as_of is None else as_of - data_through
     findings = [f for feature in features for f in _feature_findings(feature)]
     return QualityReport(
         rows=len(table),
         expected_rows=expected_rows,
-        data_through=data_through,
-        staleness_days=None if staleness is None else staleness.total_seconds() / _SECONDS_PER_DAY,
+        tables=tuple(tables),
         features=features,
-        findings=(*_batch_findings(len(table), expected_rows, staleness), *findings),
+        findings=(*_batch_findings(len(table), expected_rows), *_table_findings(tables), *findings),
     )
 
 
@@ -159,15 +151,13 @@ def _feature_findings(f: FeatureQuality) -> list[Finding]:
     return found
 
 
-def _batch_findings(rows: int, expected: int | None, staleness: timedelta | None) -> list[Finding]:
-    found = []
+def _batch_findings(rows: int, expected: int | None) -> list[Finding]:
     if not rows:
-        found.append(Finding("error", "batch", "has no rows"))
-    elif expected and abs(rows - expected) > MAX_ROW_CHANGE * expected:
-        found.append(Finding("error", "batch", f"has {rows:,} rows where about {expected:,} were expected"))
-    if staleness is not None and staleness > MAX_STALENESS:
-        days = staleness.total_seconds() / _SECONDS_PER_DAY
-        found.append(
-            Finding("warning", "batch", f"the data end {days:.1f} days ago; at most {MAX_STALENESS.days} expected")
-        )
-    return found
+        return [Finding("error", "batch", "has no rows")]
+    if expected and abs(rows - expected) > MAX_ROW_CHANGE * expected:
+        return [Finding("error", "batch", f"has {rows:,} rows where about {expected:,} were expected")]
+    return []
+
+
+def _table_findings(tables: Sequence[Reach]) -> list[Finding]:
+    return [Finding("warning", f"table '{t.name}'", f"is stale: {t.message}") for t in tables if t.stale]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,11 @@ MAX_LINES = 10  # drifted rows and findings shown in text; JSON has all
 
 @dataclass(frozen=True)
 class MonitoringReport:
-    """The report of one cutoff. Parts that were not measured are None."""
+    """The report of one cutoff. Parts that were not measured are None.
+
+    ``uncovered`` counts, by source table, the training snapshots from before it began: see
+    `holdfast.monitoring.coverage`.
+    """
 
     cutoff: datetime
     model_version: str
@@ -25,6 +30,7 @@ class MonitoringReport:
     drift: DriftReport | None
     performance: PerformanceReport | None
     triggers: TriggerDecision
+    uncovered: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, without NaN."""
@@ -33,6 +39,7 @@ class MonitoringReport:
             "cutoff": iso(self.cutoff),
             "model_version": self.model_version,
             **{name: None if part is None else part.to_json() for name, part in parts.items()},
+            "uncovered": dict(self.uncovered),
             "triggers": self.triggers.to_json(),
         }
 
@@ -41,7 +48,7 @@ class MonitoringReport:
         return [
             f"Monitoring of model {self.model_version} at {iso(self.cutoff)}",
             *_quality_lines(self.quality),
-            *_drift_lines(self.drift),
+            *_drift_lines(self.drift, self.uncovered),
             *_performance_lines(self.performance),
             *_trigger_lines(self.triggers),
         ]
@@ -59,14 +66,18 @@ def _quality_lines(quality: QualityReport | None) -> list[str]:
     return [head, *_bounded([f"  {f.severity}: {f.where}: {f.what}" for f in quality.findings])]
 
 
-def _drift_lines(drift: DriftReport | None) -> list[str]:
+def _drift_lines(drift: DriftReport | None, uncovered: Mapping[str, int]) -> list[str]:
     if drift is None:
         return ["Drift: not measured"]
     chance = f"a false alarm in at most {drift.thresholds.false_alarm:.0%} of reports"
     head = f"Drift: {len(drift.drifted)} of {len(drift.judged)} features drifted ({chance})"
     drifted = sorted((r for r in drift.rows if r.verdict == "drifted" and r.what != "score"), key=lambda r: -r.psi)
     score = drift.score
-    return [head, *_bounded([_drift_line(r) for r in drifted]), *([_drift_line(score)] if score else [])]
+    left_out = [
+        f"  (nulls: without {rows:,} training snapshots from before {table} began)" for table, rows in uncovered.items()
+    ]
+    lines = _bounded([_drift_line(r) for r in drifted])
+    return [head, *lines, *([_drift_line(score)] if score else []), *left_out]
 
 
 def _drift_line(row: DriftRow) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -63,15 +64,21 @@ class TriggerDecision:
 
 
 def decide(
-    drift: DriftReport | None, performance: PerformanceReport | None, age: ModelAge | None, triggers: Triggers
+    drift: DriftReport | None,
+    performance: PerformanceReport | None,
+    age: ModelAge | None,
+    triggers: Triggers,
+    *,
+    stale: Sequence[str] = (),
 ) -> TriggerDecision:
     """Retrain iff any trigger fires.
 
     The score trigger needs, beside its PSI, a change that is not chance; the log loss trigger needs the whole
-    interval of the increase above the threshold. What could not be judged never fires, and is noted.
+    interval of the increase above the threshold. What could not be judged never fires, and is noted; so are the
+    ``stale`` tables, since what drifts with a feed that stopped is the feed and not the customers.
     """
     reasons: list[Reason] = []
-    notes: list[str] = []
+    notes: list[str] = [f"staleness: {name} is stale; mend its feed before retraining on it" for name in stale]
     _drift(drift, triggers, reasons, notes)
     _performance(performance, triggers, reasons, notes)
     if age is None:

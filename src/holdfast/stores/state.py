@@ -186,15 +186,48 @@ class StateStore(Ledger):
 
     # Alerts
 
-    def add_alerts(self, project: str, alerts: Sequence[NewAlert], *, run_id: str | None = None) -> None:
-        """Record alerts, all at one instant."""
+    def record_alerts(
+        self,
+        project: str,
+        alerts: Sequence[NewAlert],
+        *,
+        cutoff: datetime,
+        bundle_sha256: str,
+        run_id: str | None = None,
+    ) -> None:
+        """Make these the alerts of a cutoff and a bundle, in place of any before.
+
+        Monitoring the same scores again changes nothing: an alert that says the same keeps its time and its run, one
+        with other figures is updated, and one that no longer holds is removed. Of several alerts of one kind and
+        subject the last counts.
+        """
         now = self.now()
+        wanted = {(alert.kind, alert.subject): alert for alert in alerts}
         with writing(self.engine) as session:
-            session.add_all(AlertRow(project=project, run_id=run_id, at=now, **asdict(alert)) for alert in alerts)
+            for row in session.scalars(
+                select(AlertRow).where(
+                    AlertRow.project == project, AlertRow.cutoff == cutoff, AlertRow.bundle_sha256 == bundle_sha256
+                )
+            ):
+                alert = wanted.pop((row.kind, row.subject), None)
+                if alert is None:
+                    session.delete(row)
+                elif (found := asdict(alert)) != {name: getattr(row, name) for name in found}:
+                    for name, value in found.items():
+                        setattr(row, name, value)
+                    row.at, row.run_id = now, run_id
+            session.add_all(
+                AlertRow(
+                    project=project, run_id=run_id, at=now, cutoff=cutoff, bundle_sha256=bundle_sha256, **asdict(alert)
+                )
+                for alert in wanted.values()
+            )
 
     def last_alerts(self, project: str, *, limit: int = 50) -> list[AlertRow]:
-        """Alerts, newest first."""
-        query = select(AlertRow).where(AlertRow.project == project).order_by(AlertRow.id.desc()).limit(limit)
+        """Alerts, newest first; of one instant in the order they were given."""
+        query = (
+            select(AlertRow).where(AlertRow.project == project).order_by(AlertRow.at.desc(), AlertRow.id).limit(limit)
+        )
         with reading(self.engine) as session:
             return list(session.scalars(query))
 

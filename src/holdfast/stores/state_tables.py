@@ -117,15 +117,21 @@ class PromotionRow(Base):
 
 
 class AlertRow(Base):
-    """One alert of monitoring."""
+    """One alert of monitoring: of a cutoff and a bundle, each kind and subject once."""
 
     __tablename__ = "alerts"
-    __table_args__ = (Index("alerts_by_project", "project", "at"),)
+    __table_args__ = (
+        Index("alerts_by_project", "project", "at"),
+        Index("alerts_once", "project", "cutoff", "bundle_sha256", "kind", "subject", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     project: Mapped[str]
     run_id: Mapped[str | None] = mapped_column(ForeignKey("runs.run_id"))
     at: Mapped[datetime]
+    cutoff: Mapped[datetime | None]
+    """Of the scores that were monitored; null, as the bundle, where it was recorded before 0002 and is not known."""
+    bundle_sha256: Mapped[str | None]
     kind: Mapped[str]
     subject: Mapped[str]
     severity: Mapped[str]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ from holdfast.artifacts.files import canonical_json
 from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
 from holdfast.monitoring.quality import QualityReport, check_quality
 from holdfast.monitoring.reference import reference_histograms
+from holdfast.monitoring.staleness import Reach
 
 SCHEMA = FeatureSchema((FeatureSpec("x", "number", "x", "x"), FeatureSpec("c", "category", "c", "c")))
 GOOD: dict[str, Any] = {"x": pa.array(np.arange(100.0), pa.float32()), "c": ["u", "v"] * 50}
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
+FRESH = Reach("tickets", "tickets", "opened_at", NOW.replace(year=2023), NOW, 0.0, 0.5, 3.0, False)
 
 
 def check(columns: dict[str, Any], **given: Any) -> QualityReport:
@@ -27,10 +30,11 @@ def words(report: QualityReport) -> list[str]:
 
 
 def test_a_good_batch() -> None:
-    report = check(GOOD, expected_rows=90, data_through=NOW - timedelta(days=1), as_of=NOW)
+    report = check(GOOD, expected_rows=90, tables=[FRESH])
     assert report.ok
     assert not report.findings
-    assert report.staleness_days == 1.0
+    assert not report.stale
+    assert report.to_json()["tables"][0]["through"] == "2024-03-01"
     canonical_json(report.to_json())
 
 
@@ -54,11 +58,15 @@ def test_what_training_never_saw() -> None:
     ]
 
 
-def test_size_and_age() -> None:
-    report = check(GOOD, expected_rows=1000, data_through=NOW - timedelta(days=5), as_of=NOW)
+def test_size_and_stale_tables() -> None:
+    late = replace(FRESH, through=NOW.replace(day=1, month=2), behind_days=29.0, stale=True)
+    unknown = replace(FRESH, name="plans", stale=None)
+    report = check(GOOD, expected_rows=1000, tables=[FRESH, late, unknown])
+    assert report.stale == [late]
     assert words(report) == [
         "error batch has 100 rows where about 1,000 were expected",
-        "warning batch the data end 5.0 days ago; at most 2 expected",
+        "warning table 'tickets' is stale: opened_at reaches 2024-02-01, 29.0 days before the cutoff; in its last year "
+        "it was never more than 0.5 days behind, and up to 3.0 are expected",
     ]
     assert "error batch has no rows" in words(check({"x": pa.array([], pa.float32()), "c": pa.array([], pa.string())}))
 

@@ -94,9 +94,15 @@ def test_age_steps_the_calendar() -> None:
 def test_the_report_is_json_and_bounded_text() -> None:
     age = ModelAge(JAN, AUG)
     measured = drift(30, 40, row("f0", "drifted", "nulls"), row("score", "stable", "score", 0.01, 0.9))
-    quality = QualityReport(1000, None, None, None, (), tuple(Finding("warning", f"f{i}", "w") for i in range(30)))
+    quality = QualityReport(1000, None, (), (), tuple(Finding("warning", f"f{i}", "w") for i in range(30)))
     report = MonitoringReport(
-        AUG, "3", quality, measured, performance(), decide(measured, performance(), age, Triggers())
+        AUG,
+        "3",
+        quality,
+        measured,
+        performance(),
+        decide(measured, performance(), age, Triggers(), stale=["t"]),
+        {"t": 9},
     )
     data = report.to_json()
     canonical_json(data)
@@ -106,6 +112,8 @@ def test_the_report_is_json_and_bounded_text() -> None:
     assert "Drift: 30 of 40 features drifted (a false alarm in at most 5% of reports)" in text
     assert any("f0 (nulls)" in line for line in text) or any("more" in line for line in text)
     assert "Retrain: yes" in text
+    assert "  (nulls: without 9 training snapshots from before t began)" in text
+    assert "  (staleness: t is stale; mend its feed before retraining on it)" in text
     nothing = MonitoringReport(AUG, "3", None, None, None, decide(None, None, None, Triggers()))
     canonical_json(nothing.to_json())
     assert "Retrain: no" in nothing.to_text()

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from holdfast.errors import DataError, StoreError
-from holdfast.stores.engine import DuckDBEngine, read_error
+from holdfast.stores.duckdb_files import read_error
+from holdfast.stores.engine import DuckDBEngine
 
 
 @pytest.fixture

@@ -11,18 +11,19 @@ import pytest
 from online_tables import CUTOFF, tables
 
 from holdfast.artifacts.batches import DecisionBatch, ScoreBatch
-from holdfast.artifacts.dataset import CutoffCount, DatasetManifest, snapshot_schema
+from holdfast.artifacts.dataset import CutoffCount, Dataset, DatasetManifest, snapshot_schema
 from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
 from holdfast.clock import naive
 from holdfast.errors import DataError, NotFoundError, NotReadyError, StoreError
-from holdfast.stores.offline import latest_dataset, write_dataset
+from holdfast.stores import scores
+from holdfast.stores.engine import DuckDBEngine
+from holdfast.stores.offline import datasets, latest_dataset, write_dataset
 from holdfast.stores.scores import (
     decision_cutoffs,
     read_decisions,
     read_scores,
     score_cutoffs,
     write_decisions,
-    write_scores,
 )
 from holdfast.types import DatasetId
 
@@ -55,27 +56,38 @@ def part(cutoff: datetime, ids: str = "cab") -> pa.Table:
     )
 
 
+def written_by_duckdb(root: Path, manifest: DatasetManifest, parts: dict[datetime, pa.Table]) -> Dataset:
+    with DuckDBEngine(threads=1) as engine:
+        tables = {c: engine.from_arrow(table, f"part_{i}") for i, (c, table) in enumerate(parts.items())}
+        return write_dataset(root, manifest, engine, tables)
+
+
+def write_scores(root: Path, batch: ScoreBatch) -> Path:
+    with DuckDBEngine(threads=1) as engine:
+        return scores.write_scores(root, engine, batch.cutoff, engine.from_arrow(batch.table, "rows"), batch.manifest)
+
+
 def files(folder: Path) -> dict[str, bytes]:
     return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
 
 
 def test_a_dataset_is_ordered_typed_and_the_latest(tmp_path: Path) -> None:
-    written = write_dataset(tmp_path, manifest(), [(FEB, part(FEB)), (MAR, part(MAR))])
+    written = written_by_duckdb(tmp_path, manifest(), {FEB: part(FEB), MAR: part(MAR)})
     found = latest_dataset(tmp_path)
     assert found == written
     table = found.read(state=None)
     assert table.schema == snapshot_schema(SCHEMA)
     assert table.column("customer_id").to_pylist() == ["a", "b", "c"] * 2
     assert table.column("plan").to_pylist()[:3] == [None, "plus", "basic"]
-    write_dataset(tmp_path, manifest("d2"), [(FEB, part(FEB)), (MAR, part(MAR))])
+    written_by_duckdb(tmp_path, manifest("d2"), {FEB: part(FEB), MAR: part(MAR)})
     assert latest_dataset(tmp_path).manifest.dataset_id == "d2"
 
 
 def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
-    write_dataset(tmp_path / "x", manifest(), [(FEB, part(FEB)), (MAR, part(MAR))])
+    written_by_duckdb(tmp_path / "x", manifest(), {FEB: part(FEB), MAR: part(MAR)})
     reverse = pa.concat_tables([part(FEB)[2:], part(FEB)[:2]])
-    write_dataset(tmp_path / "y", manifest(), [(MAR, part(MAR)), (FEB, reverse)])
-    write_dataset(tmp_path / "y", manifest(), [(MAR, part(MAR)), (FEB, reverse)])
+    written_by_duckdb(tmp_path / "y", manifest(), {MAR: part(MAR), FEB: reverse})
+    written_by_duckdb(tmp_path / "y", manifest(), {MAR: part(MAR), FEB: reverse})
     assert files(tmp_path / "x") == files(tmp_path / "y")
     assert set(files(tmp_path / "x")) == {
         "datasets/LATEST",
@@ -89,20 +101,19 @@ def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_part_that_does_not_fit_is_refused_and_the_old_dataset_stays(tmp_path: Path) -> None:
-    write_dataset(tmp_path, manifest(), [(FEB, part(FEB)), (MAR, part(MAR))])
+    written_by_duckdb(tmp_path, manifest(), {FEB: part(FEB), MAR: part(MAR)})
     before = files(tmp_path)
-    bad: dict[str, list[tuple[datetime, pa.Table]]] = {
-        "no part for 2024-03-01": [(FEB, part(FEB))],
-        "2 snapshots; the manifest says 3": [(FEB, part(FEB, "ab"))],
-        "does not have it": [(datetime(2024, 4, 1, tzinfo=UTC), part(FEB))],
-        "had it already": [(FEB, part(FEB)), (FEB, part(FEB))],
-        "null or repeated": [(FEB, part(FEB, "aab"))],
-        "rows of another cutoff": [(FEB, part(MAR))],
-        "columns are missing: usage": [(FEB, part(FEB).drop_columns(["usage"]))],
+    bad: dict[str, dict[datetime, pa.Table]] = {
+        "no part for 2024-03-01": {FEB: part(FEB)},
+        "2 snapshots; the manifest says 3": {FEB: part(FEB, "ab"), MAR: part(MAR)},
+        "does not have 2024-04-01": {FEB: part(FEB), MAR: part(MAR), datetime(2024, 4, 1, tzinfo=UTC): part(FEB)},
+        "null or repeated": {FEB: part(FEB, "aab"), MAR: part(MAR)},
+        "rows of another cutoff": {FEB: part(MAR), MAR: part(MAR)},
+        "columns are missing: usage": {FEB: part(FEB).drop_columns(["usage"]), MAR: part(MAR)},
     }
     for message, parts in bad.items():
         with pytest.raises(DataError, match=message):
-            write_dataset(tmp_path, manifest(), parts)
+            written_by_duckdb(tmp_path, manifest(), parts)
         assert files(tmp_path) == before
 
 
@@ -150,3 +161,16 @@ def test_missing_and_damaged_scores(tmp_path: Path) -> None:
         read_scores(tmp_path)
     with pytest.raises(DataError, match="another cutoff"):
         write_scores(tmp_path, ScoreBatch(FEB, t.scores, {}))
+
+
+def test_a_part_may_be_the_file_of_another_dataset(tmp_path: Path) -> None:
+    first = written_by_duckdb(tmp_path, manifest(), {FEB: part(FEB), MAR: part(MAR)})
+    with DuckDBEngine(threads=1) as engine:
+        march = engine.from_arrow(part(MAR), "march")
+        second = write_dataset(tmp_path, manifest("d2"), engine, {FEB: first.part(FEB), MAR: march})
+    assert files(second.path).keys() == files(first.path).keys()
+    assert second.read(state=None).equals(first.read(state=None))
+    assert second.part(FEB).samefile(first.part(FEB))
+    assert [d.manifest.dataset_id for d in datasets(tmp_path)] == ["d1", "d2"]
+    (first.path / "manifest.json").write_text("{}")
+    assert [d.manifest.dataset_id for d in datasets(tmp_path)] == ["d2"], "what cannot be read is passed over"

@@ -111,6 +111,17 @@ def test_aliases_follow_the_ledger(shop: Registry) -> None:
         shop.repair(FakeLedger(Version(7, "b7")))
 
 
+def test_it_says_what_it_holds_and_is_made_anew_when_it_is_gone(shop: Registry) -> None:
+    assert shop.held() == {("b1", "d1")}
+    log(shop, "b2", "d2")
+    assert shop.held() == {("b1", "d1"), ("b2", "d2")}
+    assert shop.file is not None
+    shop.file.write_bytes(b"")  # as a connection that was killed leaves it
+    assert shop.held() == set()
+    assert log(shop, "b3") == ("1", shop._client.get_model_version("holdfast-shop", "1").run_id)
+    assert [p.name for p in shop.file.parent.iterdir()] == ["mlflow.db"]
+
+
 def test_an_empty_registry_mirrors_an_empty_ledger(tmp_path: Path) -> None:
     other = registry(tmp_path)
     assert other.repair(FakeLedger()) == []

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from holdfast.errors import NotFoundError, NotReadyError, StoreError, UsageError
 from holdfast.stores.process import here, is_dead, started
 from holdfast.stores.state import NewAlert, StateStore
 from holdfast.stores.state_engine import writing
 from holdfast.stores.state_tables import RunRow, VersionRow
-
-POSTGRES = os.environ.get("HOLDFAST_TEST_POSTGRES", "postgresql+psycopg://postgres:root@127.0.0.1:5432/test")
 
 
 class Clock:
@@ -33,35 +27,6 @@ class Clock:
     def __call__(self) -> datetime:
         self.at += timedelta(seconds=1)
         return self.at
-
-
-@pytest.fixture
-def postgres() -> Iterator[str]:
-    """The address of a fresh schema in the test server's database."""
-    schema = f"holdfast_{uuid4().hex[:12]}"
-    try:
-        admin = create_engine(POSTGRES, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
-        with admin.connect() as connection:
-            connection.execute(text(f"CREATE SCHEMA {schema}"))
-    except (ModuleNotFoundError, SQLAlchemyError) as e:
-        reason = f"no Postgres at HOLDFAST_TEST_POSTGRES or 127.0.0.1:5432: {str(e).splitlines()[0]}"
-        if os.environ.get("HOLDFAST_REQUIRE_SERVICES") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    try:
-        yield f"{POSTGRES}?options=-csearch_path%3D{schema}"
-    finally:
-        with admin.connect() as connection:
-            connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-        admin.dispose()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgres":
-        found: str = request.getfixturevalue("postgres")
-        return found
-    return f"sqlite:///{tmp_path}/var/shop/state.db"
 
 
 @pytest.fixture
@@ -186,13 +151,50 @@ def test_rollback_goes_back_one_further_each_time(store: StateStore) -> None:
     assert store.version("shop", 1).status == "champion"
 
 
+MARCH, APRIL = (datetime(2024, month, 1, tzinfo=UTC) for month in (3, 4))
+MOVED = NewAlert("drift", "price", "warning", "moved", 0.3, 0.2, {"retrain": True})
+
+
 def test_alerts_are_kept(store: StateStore) -> None:
     run = store.start_run("monitor", "shop")
-    store.add_alerts("shop", [NewAlert("drift", "price", "warning", "moved", 0.3, 0.2, {"retrain": True})], run_id=run)
+    store.record_alerts("shop", [MOVED], cutoff=MARCH, bundle_sha256="b1", run_id=run)
     (alert,) = store.last_alerts("shop")
     assert (alert.subject, alert.value, alert.threshold, alert.acted) == ("price", 0.3, 0.2, {"retrain": True})
+    assert (alert.cutoff, alert.bundle_sha256, alert.run_id) == (MARCH, "b1", run)
     with pytest.raises(StoreError, match="state database"):
-        store.add_alerts("shop", [NewAlert("drift", "x", "warning", "m")], run_id="no such run")
+        store.record_alerts("shop", [MOVED], cutoff=APRIL, bundle_sha256="b1", run_id="no such run")
+
+
+def test_monitoring_the_same_again_repeats_no_alert(store: StateStore) -> None:
+    runs = [store.start_run("monitor", "shop") for _ in range(3)]
+    nulls = NewAlert("null_drift", "price", "info", "nulls", 0.4)
+    stale = NewAlert("stale_table", "tickets", "warning", "stale")
+
+    def told(project: str = "shop") -> list[tuple[object, ...]]:
+        return [(a.kind, a.message, a.cutoff, a.bundle_sha256, a.run_id) for a in store.last_alerts(project)]
+
+    store.record_alerts("shop", [MOVED, nulls], cutoff=MARCH, bundle_sha256="b1", run_id=runs[0])
+    first = [("drift", "moved", MARCH, "b1", runs[0]), ("null_drift", "nulls", MARCH, "b1", runs[0])]
+    assert told() == first
+    ids = [a.id for a in store.last_alerts("shop")]
+    store.record_alerts("shop", [nulls, MOVED], cutoff=MARCH, bundle_sha256="b1", run_id=runs[1])
+    assert told() == first
+    assert [a.id for a in store.last_alerts("shop")] == ids
+
+    # other figures take the place of the old, what no longer holds is gone, what is new comes first
+    more = NewAlert("drift", "price", "warning", "moved more", 0.5, 0.2)
+    store.record_alerts("shop", [stale, more], cutoff=MARCH, bundle_sha256="b1", run_id=runs[2])
+    assert sorted(told()) == [
+        ("drift", "moved more", MARCH, "b1", runs[2]),
+        ("stale_table", "stale", MARCH, "b1", runs[2]),
+    ]
+
+    # another cutoff, bundle or project has alerts of its own
+    store.record_alerts("shop", [MOVED], cutoff=APRIL, bundle_sha256="b1")
+    store.record_alerts("shop", [MOVED], cutoff=MARCH, bundle_sha256="b2")
+    store.record_alerts("other", [MOVED], cutoff=MARCH, bundle_sha256="b1")
+    assert [a[2:4] for a in told()[:2]] == [(MARCH, "b2"), (APRIL, "b1")]
+    assert (len(told()), len(told("other")), len(store.last_alerts("shop", limit=1))) == (4, 1, 1)
 
 
 def test_nan_is_refused_by_both_databases(store: StateStore) -> None:
