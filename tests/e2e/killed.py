@@ -1,9 +1,11 @@
 """Runs ``holdfast`` in forks of this process and kills them by SIGKILL at chosen moments.
 
-    python killed.py '[[12, ["run"]], [1.5, ["run"]], [null, ["run"]]]'
+    python killed.py '[["shop", null, ["run"], [12, 1.5, null]], ["other", "shop", ["models", "rollback"], [null]]]'
 
-kills the first call at moment 12, the second after 1.5 seconds and the third never, and prints a JSON list of
-[exit code, moments seen]. The libraries are imported once, here: it is what takes the time.
+calls ``run`` in the home ``shop`` and kills it at moment 12; calls it again and kills it after 1.5 seconds; and then
+lets it be. A call that ends by itself, because it was done before it was to be killed, is not made again. Then
+``other`` is made a copy of ``shop``, and ``models rollback`` is called there. Printed is a JSON list with a list for
+each, of [exit code, moments seen]. The libraries are imported once, here: it is what takes the time.
 
 A moment is just before one of the operations that change what is on the disk: opening a file to write, renaming,
 removing, making a folder, opening a database. Between two of them nothing changes that a later run could see, but
@@ -15,14 +17,18 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "sqlite3.connect", "os.truncate"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 LIBRARIES = ("holdfast.pipelines.run", "holdfast.cli.render.summary", "mlflow", "xgboost", "lightgbm", "woodelf")
+
+Attempt = tuple[int, int]
 
 
 class Moments:
@@ -41,13 +47,27 @@ class Moments:
             os.pwrite(self.counter, f"{self.seen:8d}".encode(), 0)
 
 
-def fork(at: int | float | None, words: list[str]) -> tuple[int, int]:
+def attempts(home: Path, base: str | None, words: list[str], moments: list[int | float | None]) -> list[Attempt]:
+    """Call until it is not killed, in a fresh copy of ``base`` if one is given."""
+    if base is not None:
+        shutil.copytree(base, home)
+    done: list[Attempt] = []
+    for at in moments:
+        done.append(fork(home, at, words))
+        if done[-1][0] != -signal.SIGKILL:
+            break
+    return done
+
+
+def fork(home: Path, at: int | float | None, words: list[str]) -> Attempt:
     """The exit code (negative: the signal) and how many moments were seen."""
     counter = os.memfd_create("moments")
     child = os.fork()
     if child == 0:
         from holdfast.cli.main import main as holdfast
 
+        os.chdir(home)
+        os.environ["HOLDFAST_HOME"] = str(home)
         sys.addaudithook(Moments(at if isinstance(at, int) else None, counter))
         code = holdfast(words)
         sys.stderr.flush()
@@ -64,7 +84,7 @@ def fork(at: int | float | None, words: list[str]) -> tuple[int, int]:
 def main(words: list[str]) -> int:
     for library in LIBRARIES:
         importlib.import_module(library)
-    done = [fork(at, call) for at, call in json.loads(words[0])]
+    done = [attempts(Path(home).resolve(), *call) for home, *call in json.loads(words[0])]
     sys.stdout.write(json.dumps(done) + "\n")
     return 0
 

@@ -12,6 +12,10 @@ from holdfast.stores.state_tables import PromotionRow, VersionRow
 
 NOBODY = "unknown"
 MANY = 1_000_000
+ROLLBACK = "models-rollback"
+"""What the runs of `rollback` are recorded as."""
+RUN_ID = "run_id"
+"""In a rollback's line: which run wrote it, so that a killed one is known when it is run again."""
 
 
 def list_versions(workspace: Workspace) -> list[dict[str, Any]]:
@@ -32,7 +36,8 @@ def show_version(workspace: Workspace, version: int | None = None) -> dict[str, 
     state = workspace.state
     row = state.champion(workspace.name) if version is None else state.version(workspace.name, version)
     if row is None:
-        raise NotReadyError(f"{workspace.name} has no champion yet", fix="Run: holdfast train")
+        fix = f"Run: holdfast train --project {workspace.name}"
+        raise NotReadyError(f"{workspace.name} has no champion yet", fix=fix)
     from holdfast.models.bundle import Bundle  # two seconds, which a list need not wait for
 
     bundle = Bundle.load(workspace.var / row.path)
@@ -56,26 +61,37 @@ def promote(workspace: Workspace, version: int, *, why: str, force: bool = False
     NotFoundError
         There is no such version.
     GateRefused
-        The gate said no to it, and ``force`` is not given.
+        The gate or the leakage audit said no to it, and ``force`` is not given.
     """
     state = workspace.state
     lines = state.history(workspace.name, limit=MANY)
     last = next((line for line in lines if line.to_version == version), None)
     if last is not None and last.action == "refuse" and not force:
         raise GateRefused(f"the gate refused version {version}; --force promotes it all the same", [last.why])
+    from holdfast.pipelines.audit import refusals_of  # a list need not wait for the engine
+
+    if not force and (leaks := refusals_of(workspace, version)):
+        raise GateRefused(f"the audit refused version {version}; --force promotes it all the same", leaks)
     line = state.promote(workspace.name, version, actor=actor(), why=why, action="force" if force else "promote")
     return _changed(workspace, line)
 
 
-def rollback(workspace: Workspace, version: int | None = None, *, why: str) -> dict[str, Any]:
+def rollback(
+    workspace: Workspace, version: int | None = None, *, why: str, run_id: str | None = None
+) -> dict[str, Any]:
     """Go back to ``version``, by default to the champion before this one.
 
-    A rollback that was killed before the new champion served is finished, not repeated.
+    A rollback that was killed before its end is finished, not repeated: going back twice is not what was asked.
+
+    Parameters
+    ----------
+    run_id : of the recorded run that this is
     """
     last = next(iter(workspace.state.history(workspace.name, limit=1)), None)
-    if version is None and last is not None and last.action == "rollback" and _unfinished(workspace):
+    if version is None and last is not None and last.action == "rollback" and _unfinished(workspace, last, run_id):
         return _changed(workspace, last)
-    line = workspace.state.rollback(workspace.name, version, actor=actor(), why=why)
+    evidence = {} if run_id is None else {RUN_ID: run_id}
+    line = workspace.state.rollback(workspace.name, version, actor=actor(), why=why, evidence=evidence)
     return _changed(workspace, line)
 
 
@@ -92,19 +108,31 @@ def actor() -> str:
         return NOBODY
 
 
-def _unfinished(workspace: Workspace) -> bool:
-    from holdfast.pipelines.serve_champion import is_served, was_served
+def _unfinished(workspace: Workspace, line: PromotionRow, run_id: str | None) -> bool:
+    """Whether the rollback of ``line`` is still to be finished: not served yet, or no rollback ended well since."""
+    from holdfast.pipelines.serve_champion import unserved
 
-    return was_served(workspace) and not is_served(workspace)
+    if unserved(workspace) is not None:
+        return True
+    runs = [r for r in workspace.state.last_runs(workspace.name, verb=ROLLBACK, limit=MANY) if r.run_id != run_id]
+    wrote = next((i for i, r in enumerate(runs) if r.run_id == line.evidence.get(RUN_ID)), None)
+    return wrote is not None and all(r.outcome != "done" for r in runs[: wrote + 1])
 
 
 def _changed(workspace: Workspace, line: PromotionRow) -> dict[str, Any]:
     """Serve first: MLflow only mirrors the ledger, and must not keep the API on the old model."""
-    from holdfast.pipelines.serve_champion import serve_champion, was_served
+    from holdfast.pipelines.mirror import mirror
+    from holdfast.pipelines.serve_champion import serve
 
-    serving = serve_champion(workspace).to_json() if was_served(workspace) else None
-    repaired = workspace.registry.repair(workspace.state)
-    return {**_line(line), "champion": line.to_version, "mlflow": repaired, "serving": serving}
+    served = serve(workspace, line.to_version)
+    mirrored = mirror(workspace)
+    return {
+        **_line(line),
+        "champion": line.to_version,
+        "mlflow": mirrored.changed,
+        "serving": None if served.now is None else served.now.to_json(),
+        "warnings": [*served.warnings, *mirrored.warnings],
+    }
 
 
 def _version(row: VersionRow) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A trained bundle becomes a version: registry, gate, ledger and model card."""
+"""A trained bundle becomes a version: gate, model card and ledger. Serving it and telling MLflow come after."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ import numpy as np
 
 from holdfast.artifacts.dataset import Dataset
 from holdfast.artifacts.files import write_text
+from holdfast.audit.splits import SplitRecord
 from holdfast.clock import naive, parse_instant
 from holdfast.errors import DataError
 from holdfast.models.bundle import Bundle
+from holdfast.pipelines.audit import refusals
 from holdfast.pipelines.bootstrap import Workspace
-from holdfast.training.gate import Verdict, compare_with_champion
+from holdfast.pipelines.materialize import MaterializeReport
+from holdfast.training.gate import compare_with_champion
 from holdfast.training.gate import decide as judge
 from holdfast.training.model_card import model_card
 from holdfast.training.rows import FloatArray, FoldPlan, TrainingRows
@@ -24,6 +27,7 @@ from holdfast.training.trainer import Trained
 
 IMPORTANCE_ROWS = 20_000
 TOP_MEASURES = 15
+MANY = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class TrainReport:
     metrics : the bundle's metrics
     importance : measures by share of the mean absolute contribution
     champion : the version that serves
+    serving : what the API reads now; None before the first generation, or where the caller serves
+    warnings : what is not as it should be, though the version is made: MLflow that cannot be written, for example
     """
 
     version: int
@@ -51,9 +57,17 @@ class TrainReport:
     champion: int | None
     path: Path
     card: Path
+    serving: MaterializeReport | None = None
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "path": str(self.path), "card": str(self.card)}
+        return {
+            **vars(self),
+            "path": str(self.path),
+            "card": str(self.card),
+            "serving": None if self.serving is None else self.serving.to_json(),
+            "warnings": list(self.warnings),
+        }
 
 
 def register(
@@ -65,7 +79,7 @@ def register(
     run_id: str | None,
     actor: str,
 ) -> TrainReport:
-    """Save the bundle, record the version, ask the gate, write the ledger and the model card.
+    """Save the bundle, ask the gate, write the model card, record the version and write the ledger.
 
     The same bundle always gets the same number, so a run that was killed and run again changes nothing twice.
     """
@@ -76,15 +90,23 @@ def register(
     bundle.save(path)
     champion = state.champion(project)
     is_champion = champion is not None and champion.version == number
-    comparison = None if champion is None or is_champion else _against(workspace, champion.path, rows, plan, trained)
-    verdict = judge(
-        trained.measured.evaluation,
-        trained.metrics["test"]["ece"],
-        workspace.config.training.promotion,
-        comparison=comparison,
-    )
+    said = _said_before(workspace, number) if is_champion else None
+    if said is None:
+        other = None if champion is None or is_champion else champion
+        comparison = None if other is None else _against(workspace, other.path, rows, plan, trained)
+        verdict = judge(
+            trained.measured.evaluation,
+            trained.metrics["test"]["ece"],
+            workspace.config.training.promotion,
+            comparison=comparison,
+        )
+        leaks = refusals(workspace, dataset, [SplitRecord.of(trained.metrics)])
+        said = {
+            "passed": verdict.passed and not leaks,
+            "reasons": [*verdict.reasons, *leaks],
+            "evidence": {**verdict.evidence, "audit": leaks},
+        }
     importance = global_importance(bundle, rows)
-    said = {"passed": verdict.passed, "reasons": list(verdict.reasons), "evidence": dict(verdict.evidence)}
     card = workspace.reports / f"model-{number}.md"
     write_text(
         card,
@@ -93,20 +115,13 @@ def register(
             dataset=dataset.manifest.to_json(), importance=importance, verdict=said,
         ),
     )  # fmt: skip
-    logged = workspace.registry.log_version(
-        path,
-        bundle_sha256=bundle.sha256,
-        dataset_id=dataset.manifest.dataset_id,
-        params={"estimator": bundle.provenance.estimator, **bundle.provenance.params},
-        metrics=_numbers(trained.metrics),
-    )
     state.record_version(
         project, number, bundle_sha256=bundle.sha256, dataset_id=dataset.manifest.dataset_id,
         estimator=bundle.provenance.estimator, path=str(path.relative_to(workspace.var)),
-        metrics=trained.metrics["test"]["metrics"], run_id=run_id, mlflow_version=logged.version,
-        mlflow_run_id=logged.run_id,
+        metrics=trained.metrics["test"]["metrics"], run_id=run_id,
     )  # fmt: skip
-    _settle(workspace, number, verdict, said, actor, already=is_champion)
+    if not is_champion:
+        _settle(workspace, number, said, actor)
     serving = state.champion(project)
     return TrainReport(
         version=number,
@@ -129,18 +144,23 @@ def _clear_leftover(workspace: Workspace, number: int, path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _settle(
-    workspace: Workspace, number: int, verdict: Verdict, said: dict[str, Any], actor: str, *, already: bool
-) -> None:
-    """Write the gate's word into the ledger, and mirror the ledger to MLflow."""
+def _said_before(workspace: Workspace, number: int) -> dict[str, Any] | None:
+    """What the gate said of the champion when it was a challenger.
+
+    Trained again, it is not compared with itself: its model card would lose why it was promoted.
+    """
+    lines = workspace.state.history(workspace.name, limit=MANY)
+    return next((dict(e.evidence) for e in lines if e.to_version == number and "passed" in e.evidence), None)
+
+
+def _settle(workspace: Workspace, number: int, said: dict[str, Any], actor: str) -> None:
+    """Write the gate's word into the ledger."""
     state, project = workspace.state, workspace.name
-    if not already:
-        if verdict.passed:
-            state.promote(project, number, actor=actor, why="the gate said yes", evidence=said)
-        else:
-            state.challenge(project, number)
-            state.refuse(project, number, actor=actor, why="; ".join(verdict.reasons), evidence=said)
-    workspace.registry.repair(state)
+    if said["passed"]:
+        state.promote(project, number, actor=actor, why="the gate said yes", evidence=said)
+    else:
+        state.challenge(project, number)
+        state.refuse(project, number, actor=actor, why="; ".join(said["reasons"]), evidence=said)
 
 
 def _against(
@@ -150,15 +170,15 @@ def _against(
     champion = Bundle.load(workspace.var / champion_path)
     config = workspace.config.training
     unseen, p = trained.measured.rows, trained.measured.p
+    asked, answers = (_question(b.provenance.extra["label"]) for b in (trained.bundle, champion))
+    if asked != answers:
+        changed = ", ".join(k for k in sorted(asked | answers) if asked.get(k) != answers.get(k))
+        return _incomparable(f"the champion answers another question (label: {changed})")
     if not plan.timed or not champion.provenance.extra.get("timed"):
         # nobody is held out of a champion trained on every customer: only its own folds' figures can be compared,
         # and only if they are of the same snapshots
         if champion.provenance.extra["snapshots"] != trained.bundle.provenance.extra["snapshots"]:
-            return {
-                "better": False,
-                "why": "the champion was measured on other snapshots, so the two cannot be compared; look at both "
-                "cards, then: holdfast models promote VERSION --force --why …",
-            }
+            return _incomparable("the champion was measured on other snapshots")
         theirs = champion.metrics["test"]["metrics"]["log_loss"]
         mine = trained.measured.evaluation["log_loss"]
         better = mine.high < theirs["value"]
@@ -176,15 +196,21 @@ def _against(
         theirs_p = champion.predict(rows.take(unseen))
     except DataError as e:  # features.yaml has changed since: a new model must still be possible
         lacking = "; ".join(problem.what for problem in e.problems[:3])
-        return {
-            "better": False,
-            "why": f"the champion reads other features than this dataset has, so the two cannot be compared "
-            f"({lacking}); look at both cards, then: holdfast models promote VERSION --force --why …",
-        }
+        return _incomparable(f"the champion reads other features than this dataset has ({lacking})")
     return compare_with_champion(
         rows.y[unseen], p, theirs_p, rows.customers[unseen], config.promotion,
         replicates=config.bootstrap, seed=config.seed,
     )  # fmt: skip
+
+
+def _question(label: Mapping[str, str]) -> dict[str, str]:
+    """What a label asks; how long the business waits for late news does not change that."""
+    return {key: value for key, value in label.items() if key != "delay"}
+
+
+def _incomparable(why: str) -> dict[str, Any]:
+    fix = "look at both cards, then: holdfast models promote VERSION --force --why …"
+    return {"better": False, "why": f"{why}, so the two cannot be compared; {fix}"}
 
 
 def global_importance(bundle: Bundle, rows: TrainingRows) -> list[dict[str, Any]]:
@@ -201,8 +227,3 @@ def global_importance(bundle: Bundle, rows: TrainingRows) -> list[dict[str, Any]
     whole = sum(sizes.values()) or 1.0
     ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:TOP_MEASURES]
     return [{"measure": g, "label": labels[g], "share": round(size / whole, 6)} for g, size in ordered]
-
-
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    found = {name: m["value"] for name, m in metrics["test"]["metrics"].items() if m["value"] is not None}
-    return {**found, "ece": metrics["test"]["ece"], "base_rate": metrics["test"]["base_rate"]}

@@ -11,7 +11,7 @@ from holdfast.pipelines.build import build
 from holdfast.pipelines.materialize import MaterializeReport
 from holdfast.pipelines.monitor import monitor
 from holdfast.pipelines.register import TrainReport
-from holdfast.pipelines.serve_champion import is_served, serve_champion, was_served
+from holdfast.pipelines.serve_champion import ensure_served
 from holdfast.pipelines.train import train
 
 
@@ -42,11 +42,11 @@ def retrain(
 ) -> RetrainReport:
     """Retrain if a trigger fires (or ``force``); a promoted model is scored with and served at once.
 
-    A champion that an earlier, killed run promoted but did not serve is served first.
+    A champion that an earlier, killed run promoted but did not serve is served first. When the champion changes it is
+    monitored too: the report that is left is of the model that serves.
     """
-    if was_served(workspace) and not is_served(workspace):
-        progress("serving the champion that an earlier run did not")
-        serve_champion(workspace)
+    before = workspace.state.champion(workspace.name)
+    ensure_served(workspace, progress=progress)
     why = _reasons(workspace, run_id, progress)
     if force:
         why = ["asked for", *why]
@@ -57,8 +57,10 @@ def retrain(
     trained = train(workspace, dataset=dataset, run_id=run_id, actor="holdfast retrain", progress=progress)
     if not trained.promoted:
         return RetrainReport(True, why, trained, None)
-    progress("scoring with the new champion")
-    return RetrainReport(True, why, trained, serve_champion(workspace))
+    if trained.serving is not None and (before is None or before.version != trained.version):
+        progress("monitoring the new champion")
+        monitor(workspace, run_id=run_id)
+    return RetrainReport(True, why, trained, trained.serving)
 
 
 def _reasons(workspace: Workspace, run_id: str | None, progress: Callable[[str], None]) -> list[str]:

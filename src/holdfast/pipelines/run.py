@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, get_args
 
 from holdfast.artifacts.dataset import Dataset
 from holdfast.clock import iso
-from holdfast.errors import UsageError, did_you_mean
+from holdfast.errors import GateRefused, UsageError, did_you_mean
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.build import build
 from holdfast.pipelines.decide import decide
 from holdfast.pipelines.materialize import materialize
 from holdfast.pipelines.monitor import monitor
 from holdfast.pipelines.running import Run
-from holdfast.pipelines.score import score
+from holdfast.pipelines.serve_champion import score_newest, unserved
 from holdfast.pipelines.simulate import simulate
 from holdfast.pipelines.train import train
 
@@ -58,6 +59,8 @@ def run(
     ------
     UsageError
         There is no such mode.
+    GateRefused
+        There was no champion, and the gate said no to the first.
     """
     if mode not in get_args(Mode):
         raise UsageError(f"there is no mode '{mode}'", fix=did_you_mean(mode, get_args(Mode)))
@@ -65,6 +68,7 @@ def run(
     clock = recorded or Run("")
     summary = RunSummary(workspace.name, mode)
     dataset: Dataset | None = None
+    cutoff: datetime | None = None
     for stage in STAGES:
         progress(stage)
         with clock.step(stage):
@@ -75,14 +79,30 @@ def run(
                 clock.dataset_id = dataset.manifest.dataset_id
                 summary.stages["dataset"] = dataset_summary(dataset)
             elif stage == "train":
-                trained = train(workspace, dataset=dataset, run_id=run_id, actor="holdfast run", progress=progress)
+                trained = train(
+                    workspace, dataset=dataset, run_id=run_id, actor="holdfast run", progress=progress,
+                    serve=mode == stage,  # the stages after this one do it otherwise
+                )  # fmt: skip
                 summary.stages["train"] = trained.to_json()
+                if trained.champion is None:
+                    raise GateRefused(
+                        f"version {trained.version} does not serve, and there is no other to score with",
+                        trained.verdict["reasons"],
+                    )
+                if trained.serving is not None:
+                    summary.stages["materialize"] = trained.serving.to_json()
             elif stage == "score":
-                summary.stages["score"] = score(workspace).to_json()
+                scored = score_newest(workspace)
+                cutoff = scored.cutoff
+                summary.stages["score"] = scored.to_json()
+                if mode == stage and unserved(workspace) is not None:
+                    # promotion serves, however far the run was to go
+                    decide(workspace, cutoff=cutoff)
+                    summary.stages["materialize"] = materialize(workspace, cutoff=cutoff).to_json()
             elif stage == "decide":
-                summary.stages["decide"] = decide(workspace).to_json()
+                summary.stages["decide"] = decide(workspace, cutoff=cutoff).to_json()
                 progress("online store")
-                summary.stages["materialize"] = materialize(workspace).to_json()
+                summary.stages["materialize"] = materialize(workspace, cutoff=cutoff).to_json()
             else:
                 summary.stages["monitor"] = monitor(workspace, run_id=run_id).to_json()
         if stage == mode:

@@ -13,6 +13,7 @@ from holdfast.pipelines.bootstrap import Workspace
 from holdfast.simulate import is_current
 from holdfast.simulate import simulate as simulate_company
 from holdfast.simulate.company import DESCRIPTION
+from holdfast.simulate.swap import remove_stale
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,9 @@ def simulate(
     if written:
         _check_ours(sources)
         simulate_company(sources, truth, **request, progress=progress)
+    else:
+        for place in (sources, truth):  # a run that was killed after its last rename
+            remove_stale(place)
     company = json.loads((sources / DESCRIPTION).read_text(encoding="utf-8"))
     as_configured = all(request[key] == getattr(configured, key) for key in request)
     return SimulateReport(sources, truth, written, as_configured, company)

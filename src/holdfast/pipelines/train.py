@@ -1,9 +1,10 @@
-"""``holdfast train``: offline store -> candidates -> bundle -> registry -> gate -> ledger."""
+"""``holdfast train``: offline store -> candidates -> bundle -> gate -> ledger -> what the API reads -> MLflow."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version as installed
 from typing import Any
@@ -18,7 +19,9 @@ from holdfast.errors import ConfigError, Problem, did_you_mean
 from holdfast.features.definitions import EXPOSURE
 from holdfast.monitoring.reference import reference_histograms
 from holdfast.pipelines.bootstrap import Workspace
+from holdfast.pipelines.mirror import mirror
 from holdfast.pipelines.register import TrainReport, register
+from holdfast.pipelines.serve_champion import Served, ensure_served
 from holdfast.snapshots.splits import customer_folds, require_purged, walk_forward
 from holdfast.stores.offline import latest_dataset
 from holdfast.training.rows import FloatArray, Fold, FoldPlan, IntArray, TrainingRows
@@ -35,12 +38,17 @@ def train(
     dataset: Dataset | None = None,
     run_id: str | None = None,
     actor: str = "holdfast train",
+    serve: bool = True,
     progress: Callable[[str], None] = lambda _: None,
 ) -> TrainReport:
-    """Train on a dataset (the latest by default), register the version, and promote it if the gate says yes.
+    """Train on a dataset (the latest by default), register the version, and promote and serve it if the gate says yes.
 
     The same dataset, configuration and seed give the same bundle, and so the same version: a run that was killed
-    and run again changes nothing twice.
+    and run again changes nothing twice. A champion that an earlier, killed run promoted but did not serve is served.
+
+    Parameters
+    ----------
+    serve : False for a caller that scores, decides and materialises itself
 
     Raises
     ------
@@ -48,6 +56,8 @@ def train(
         There is no dataset.
     DataError
         Too little matured history.
+    HoldfastError
+        The new champion cannot be scored with, and the API goes on with the old one.
     """
     config = workspace.config
     found = dataset or latest_dataset(workspace.var)
@@ -67,7 +77,10 @@ def train(
         reference=lambda r, train_rows, p: {HISTOGRAMS: _histograms(config, r, train_rows, p)},
     )  # fmt: skip
     progress("registering")
-    return register(workspace, found, rows, plan, trained, run_id, actor)
+    report = register(workspace, found, rows, plan, trained, run_id, actor)
+    served = ensure_served(workspace, progress=progress) if serve else Served(None)
+    progress("MLflow")  # last: it only mirrors the ledger, and must not keep the API on the old model
+    return replace(report, serving=served.now, warnings=(*served.warnings, *mirror(workspace).warnings))
 
 
 def fold_plan(config: Config, dataset: Dataset, rows: TrainingRows) -> FoldPlan:
@@ -124,7 +137,7 @@ def _extra(dataset: Dataset, rows: TrainingRows, plan: FoldPlan) -> dict[str, An
         "project": dataset.manifest.project,
         "known_as_of": iso(dataset.manifest.known_as_of),
         "history": dataset.manifest.history,
-        "horizon": dataset.manifest.label["horizon"],
+        "label": dict(dataset.manifest.label),
         "timed": plan.timed,
         "trained_on": [iso(c) for c in trained] if plan.timed else [],
         "snapshots": {c: int((rows.cutoffs == t).sum()) for c, t in _by_cutoff(rows)},

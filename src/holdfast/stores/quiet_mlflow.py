@@ -15,7 +15,12 @@ from sqlalchemy.pool import NullPool
 
 from holdfast.errors import HoldfastError, StoreError
 
-OFFLINE = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_ENABLE_ASYNC_LOGGING": "false"}
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",  # a kept connection would go on with a file that is no longer there
+}
 _LOGGERS = ("mlflow", "alembic", "mlflow.store.db.utils")
 
 
@@ -47,7 +52,7 @@ def quiet_mlflow(uri: str) -> Iterator[None]:
 
 def load_mlflow() -> Any:
     """Import MLflow (about 3 s the first time) with telemetry off. Call it inside `quiet_mlflow`."""
-    os.environ.update(OFFLINE)
+    os.environ.update(ENVIRONMENT)
     return importlib.import_module("mlflow")
 
 

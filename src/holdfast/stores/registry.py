@@ -5,12 +5,14 @@ Nothing here decides anything. Aliases are copied from the promotion ledger and 
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from holdfast.artifacts.files import writing_file
 from holdfast.errors import NotFoundError
 from holdfast.stores.quiet_mlflow import check_reachable, load_mlflow, quiet_mlflow
 
@@ -21,6 +23,7 @@ DATASET_TAG = "dataset_id"
 PARAMS_PER_CALL = 100  # mlflow.utils.validation.MAX_PARAMS_TAGS_PER_BATCH
 METRICS_PER_CALL = 1000  # mlflow.utils.validation.MAX_METRICS_PER_BATCH
 MAX_PARAM_CHARS = 6000
+SQLITE = "sqlite:///"
 
 T = TypeVar("T")
 
@@ -124,6 +127,24 @@ class Registry:
                 changes.append(f"{alias}: {before or 'none'} -> {version or 'none'}")
             return changes
 
+    def held(self) -> set[tuple[str, str]]:
+        """Bundles and datasets (sha256, id) of the versions that MLflow holds.
+
+        Raises
+        ------
+        StoreError
+            MLflow's database cannot be read.
+        """
+        found: set[tuple[str, str]] = set()
+        token: str | None = None
+        with quiet_mlflow(self.uri):
+            while True:
+                page = self._client.search_model_versions(f"name = '{self.model}'", page_token=token)
+                found |= {(v.tags.get(BUNDLE_TAG, ""), v.tags.get(DATASET_TAG, "")) for v in page}
+                token = page.token
+                if not token:
+                    return found
+
     def aliases(self) -> dict[str, str]:
         """MLflow versions by alias."""
         with quiet_mlflow(self.uri):
@@ -155,13 +176,30 @@ class Registry:
                 return []
         return self.set_aliases(champion=numbers[CHAMPION], challenger=numbers[CHALLENGER])
 
-    @cached_property
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file, where it is one."""
+        return Path(self.uri.removeprefix(SQLITE)) if self.uri.startswith(SQLITE) else None
+
+    @property
     def _client(self) -> Any:
-        if self.uri.startswith("sqlite:///"):
-            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        if self.file is not None and (not self.file.exists() or not self.file.stat().st_size):
+            self._make(self.file)
+        return self._connected
+
+    @cached_property
+    def _connected(self) -> Any:
         if not self.uri.startswith("http"):
             check_reachable(self.uri)
         return load_mlflow().MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    def _make(self, file: Path) -> None:
+        """MLflow's tables, all or nothing: one that is killed while it migrates leaves a file that it cannot open."""
+        load_mlflow()
+        store = importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
+        with writing_file(file) as temporary:
+            made = store.SqlAlchemyStore(f"{SQLITE}{temporary}", self.artifact_root.absolute().as_uri())
+            made.engine.dispose()
 
     def _find(self, bundle_sha256: str, dataset_id: str) -> RegistryVersion | None:
         query = f"name = '{self.model}' and tags.`{BUNDLE_TAG}` = '{bundle_sha256}'"

@@ -1,0 +1,73 @@
+"""MLflow after the ledger: versions that it lacks are logged, and its aliases set.
+
+The ledger is the truth about who serves. What MLflow does not take is a warning, and is made up for the next time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.errors import HoldfastError, NotFoundError, StoreError
+from holdfast.models.bundle import Bundle
+from holdfast.pipelines.bootstrap import Workspace
+from holdfast.stores.state_tables import VersionRow
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """What was changed in MLflow, in words, and why it is not yet what the ledger says, if it is not."""
+
+    changed: list[str]
+    warnings: tuple[str, ...] = ()
+
+
+def mirror(workspace: Workspace) -> Mirrored:
+    """Make MLflow what the ledger says; never an error."""
+    versions = workspace.state.versions(workspace.name)[::-1]  # in the order in which MLflow counts them too
+    try:
+        held = workspace.registry.held()
+        missing = [row for row in versions if (row.bundle_sha256, row.dataset_id) not in held]
+        logged = [f"version {row.version} logged" for row in missing if _log(workspace, row)]
+        return Mirrored([*logged, *workspace.registry.repair(workspace.state)])
+    except (StoreError, NotFoundError) as e:
+        return Mirrored([], (_warning(workspace, e),))
+
+
+def _log(workspace: Workspace, row: VersionRow) -> bool:
+    """Log a version from its bundle. One that is no longer in use may have lost its bundle, and is passed over."""
+    path = workspace.var / row.path
+    try:
+        bundle = Bundle.load(path)
+    except (NotFoundError, StoreError):
+        if row.status in ("champion", "challenger"):
+            raise
+        return False
+    logged = workspace.registry.log_version(
+        path,
+        bundle_sha256=row.bundle_sha256,
+        dataset_id=row.dataset_id,
+        params={"estimator": bundle.provenance.estimator, **bundle.provenance.params},
+        metrics=_numbers(bundle.metrics),
+    )
+    workspace.state.record_version(
+        workspace.name, row.version, bundle_sha256=row.bundle_sha256, dataset_id=row.dataset_id,
+        estimator=row.estimator, path=row.path, metrics=row.metrics, mlflow_version=logged.version,
+        mlflow_run_id=logged.run_id,
+    )  # fmt: skip
+    return True
+
+
+def _warning(workspace: Workspace, error: HoldfastError) -> str:
+    file = workspace.registry.file
+    anew = f" If {file} is damaged, move it away: it is written anew from the ledger." if file else ""
+    return (
+        f"MLflow does not show what the ledger says: {error}{anew} "
+        f"The next train, models promote or models rollback tries again."
+    )
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    found = {name: m["value"] for name, m in metrics["test"]["metrics"].items() if m["value"] is not None}
+    return {**found, "ece": metrics["test"]["ece"], "base_rate": metrics["test"]["base_rate"]}
