@@ -55,6 +55,30 @@ def nobody_leaves(rows: list[list[str]]) -> list[list[str]]:
     return [rows[0], *([*row[:2], "", row[3]] for row in rows[1:])]
 
 
+def until(*ends: str) -> Callable[[list[list[str]]], list[list[str]]]:
+    """Give plans a valid_to, and the first customer two versions."""
+
+    def apply(rows: list[list[str]]) -> list[list[str]]:
+        first = rows[1]
+        versions = [[first[0], "2023-01-01", "10.00", ends[0]], [first[0], "2023-03-01", "11.00", ends[1]]]
+        return [[*rows[0], "valid_to"], *versions, *([*row, ""] for row in rows[2:])]
+
+    return apply
+
+
+def mixed_zones(rows: list[list[str]]) -> list[list[str]]:
+    moments = [[*row[:2], f"{row[2]} 10:00{'+02:00' if i % 2 else ''}", row[3]] for i, row in enumerate(rows[1:])]
+    return [rows[0], *moments]
+
+
+def next_century(rows: list[list[str]]) -> list[list[str]]:
+    return [*rows[:5], [*rows[5][:2], "2123-05-01", rows[5][3]], *rows[6:]]
+
+
+def day_first(rows: list[list[str]]) -> list[list[str]]:
+    return [*rows[:5], [*rows[5][:2], "01/05/2023", rows[5][3]], *rows[6:]]
+
+
 TABLES = [
     ("missing file", remove, ["data.tables.visits.path", "visits.csv", "Check path"]),
     ("missing column", edit("visits.csv", rename), ["table 'visits'", "'minutes' is missing", "did you mean 'minuts'"]),
@@ -64,6 +88,18 @@ TABLES = [
     ("empty table", edit("visits.csv", header_only), ["table 'visits'", "has no rows", "Check the export"]),
     ("no churner", edit("customers.csv", nobody_leaves), ["no customer ever ends", "'ended_at'", "nothing can be"]),
     ("not UTF-8", latin, ["customers.csv", "not UTF-8", "iconv"]),
+    ("mixed zones", edit("visits.csv", mixed_zones), ["column 'visited_at'", "mixed zones", "2023-01-", "type: warn"]),
+    ("in the future", edit("visits.csv", next_century), ["'visited_at'", "later than tomorrow", "2123-05-01", "1 of"]),
+    ("day first", edit("visits.csv", day_first), ["not a time", "'01/05/2023'", "Write them as 2024-03-01"]),
+]
+VALID_TO = ("--set", "data.tables.plans.valid_to=valid_to")
+HISTORIES = [
+    (
+        "overlapping versions",
+        until("2023-04-01", ""),
+        ["table 'plans'", "overlap: 2 versions", "'K0000'", "overlap: drop"],
+    ),
+    ("backwards", until("2022-12-01", ""), ["'valid_to' before 'valid_from' in 1 of", "'K0000'", "order: drop"]),
 ]
 
 
@@ -82,7 +118,53 @@ def test_spoiled_tables_are_refused(verb: str, spoil: Callable[[Path], None], sa
     assert {p: s for p, s in tree(home).items() if p not in ALLOWED} == before
 
 
+@pytest.mark.parametrize(("change", "said"), [case[1:] for case in HISTORIES], ids=[case[0] for case in HISTORIES])
+def test_histories_that_cannot_be_are_refused_or_dropped(
+    change: Callable[[list[list[str]]], list[list[str]]], said: list[str], shop: Path, home: Path, call: Call
+) -> None:
+    edit("plans.csv", change)(shop)
+    before = tree(home)
+    got = call("build", "--project", "shop", *VALID_TO)
+    assert (got.code, got.out) == (1, "")
+    for words in said:
+        assert words in got.err
+    assert {p: s for p, s in tree(home).items() if p not in ALLOWED} == before
+    drop = ("--set", f"data.tables.plans.checks={{{said[-1]}}}")
+    report = call("check", "--project", "shop", *VALID_TO, *drop, "--json").json["report"]
+    plans = next(t for t in report["tables"] if t["name"] == "plans")
+    assert list(plans["dropped"]) == [said[-1].partition(":")[0]]
+    shown = call("check", "--project", "shop", *VALID_TO, *drop)
+    assert "Dropped: table 'plans'" in shown.out
+
+
+def test_a_source_that_vanishes_after_the_check(shop: Path, home: Path, call: Call) -> None:
+    assert call("check", "--project", "shop").code == 0
+    remove(shop)
+    before = tree(home)
+    got = call("build", "--project", "shop")
+    assert (got.code, got.out) == (1, "")
+    assert "data.tables.visits.path: no Parquet or CSV file at" in got.err
+    assert {p: s for p, s in tree(home).items() if p not in ALLOWED} == {
+        p: s for p, s in before.items() if p not in ALLOWED
+    }
+
+
+def test_what_is_warned_of_is_shown_and_counted(shop: Path, home: Path, call: Call) -> None:
+    edit("visits.csv", lambda rows: [*rows, ["V-1", "K9999", "2023-05-01", "5"]])(shop)
+    got = call("check", "--project", "shop")
+    assert got.code == 0
+    assert "Warning: table 'visits'" in got.out
+    assert "customers that table 'customers' does not have in 1 of" in " ".join(got.out.split())
+
+
 SETTINGS = [
+    ("data.tables.visits.timezone=Europe/Berlim", ["data.tables.visits.timezone", "no time zone", "Europe/Berlin"]),
+    (
+        "data.tables.visits.checks={overlap: drop}",
+        ["overlap is no check of a table of events", "conflict, foreign_key"],
+    ),
+    ("data.tables.visits.checks={tpye: drop}", ["data.tables.visits.checks", "'tpye'", "type"]),
+    ("data.tables.visits.database={url: 'postgresql://me:pw@h/d', table: t}", ["a password does not belong into YAML"]),
     ("data.cutoffs.first=2020-01-01", ["data.cutoffs.first", "2020-01-01", "data begins (2023-", "Choose a later"]),
     ("data.label.horizon=36m", ["data.label.horizon", "36m is longer than the history", "Shorten the horizon"]),
     ("data.label.horizn=2m", ["data.label.horizn", "not a known key", "did you mean 'horizon'?"]),

@@ -9,20 +9,28 @@ from pydantic import Field, model_validator
 from holdfast.clock import Span
 from holdfast.config.base import Section, SpanField
 
-EventAggregation = Literal["count", "sum", "mean", "std", "min", "max", "trend", "ratio", "share", "recency"]
+EventAggregation = Literal[
+    "count", "sum", "mean", "std", "min", "max", "first", "last", "n_unique", "trend", "ratio", "share", "recency",
+    "mean_gap",
+]  # fmt: skip
 ValueAggregation = Literal["value", "changes", "days_since_change", "months_until"]
 
-ROW_AGGREGATIONS: frozenset[str] = frozenset({"count", "trend", "ratio", "share", "recency"})
+ROW_AGGREGATIONS: frozenset[str] = frozenset({"count", "trend", "ratio", "share", "recency", "mean_gap"})
 """What can be computed of rows alone, without a column."""
 
 
 class Measure(Section):
-    """A measure over an events table: a numeric column, or the rows themselves."""
+    """A measure over an events table: a numeric column, an expression of numeric columns, or the rows themselves."""
 
     table: str
     column: str | None = None
+    expression: str | None = None
+    """Instead of ``column``: sums, differences and products of number columns and constants, ``amount - refund``."""
     where: dict[str, list[str]] = Field(default_factory=dict)
     """Keep rows whose column is one of the values."""
+    by: dict[str, list[str]] = Field(default_factory=dict)
+    """One column and some of its values: the measure is computed of the rows of each value, as
+    ``<measure>_<value>_<aggregation>_<window>``; ``share`` is then the share by category."""
     label: str
     unit: str = ""
     aggregations: list[EventAggregation] = Field(min_length=1)
@@ -30,12 +38,16 @@ class Measure(Section):
 
     @model_validator(mode="after")
     def _aggregations_fit(self) -> Measure:
-        if self.column is None:
+        if self.column is not None and self.expression is not None:
+            raise ValueError("give column or expression, not both")
+        if self.column is None and self.expression is None:
             wrong = [a for a in self.aggregations if a not in ROW_AGGREGATIONS]
             if wrong:
                 raise ValueError(f"{', '.join(wrong)} need a column; rows alone have {sorted(ROW_AGGREGATIONS)}")
-        if "share" in self.aggregations and not self.where:
-            raise ValueError("share needs a where: the share of which rows?")
+        if "share" in self.aggregations and not self.where and not self.by:
+            raise ValueError("share needs a where or a by: the share of which rows?")
+        if len(self.by) > 1:
+            raise ValueError("by takes one column")
         return self
 
 
@@ -57,15 +69,9 @@ class FeaturesSection(Section):
     measures: dict[str, Measure] = Field(default_factory=dict)
     values: dict[str, HistoryValue] = Field(default_factory=dict)
     attributes: dict[str, str] = Field(default_factory=dict)
-    """Columns of the customers table to use, each with its label in business words."""
+    """Columns of customers tables to use (``column`` or ``table.column``), each with its label in business words."""
     tenure: bool = True
     """Completed months since the customer's start, on the cutoffs' own grid."""
-
-    @model_validator(mode="after")
-    def _windows_are_months(self) -> FeaturesSection:
-        if any(span.months == 0 for span in self._spans()):
-            raise ValueError("feature windows are whole months, at least 1m")
-        return self
 
     def _spans(self) -> list[Span]:
         spans = list(self.windows)
@@ -75,7 +81,13 @@ class FeaturesSection(Section):
             spans += value.windows or []
         return spans
 
+    @model_validator(mode="after")
+    def _windows_are_long(self) -> FeaturesSection:
+        if any(span.is_zero for span in self._spans()):
+            raise ValueError("feature windows are longer than zero")
+        return self
+
     @property
     def longest(self) -> int:
-        """Months of the longest window."""
-        return max(span.months for span in self._spans())
+        """Months of the longest window; days count as the months that they surely fit into."""
+        return max(span.months or -(-span.days // 28) for span in self._spans())

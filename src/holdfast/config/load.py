@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
+from holdfast.config.defaults import with_defaults
 from holdfast.config.documents import KeyPath
 from holdfast.config.schema import SECTIONS, Config
 from holdfast.config.tree import Tree
@@ -137,7 +138,7 @@ def _checked(tree: Tree) -> Config | None:
             key, _, what = text.partition(": ")
             tree.problems.append(Problem(tree.where(tuple(key.split("."))), what))
         if not tree.problems:
-            return config
+            return config.model_copy(update={"features": with_defaults(config.data, config.features)})
     return None
 
 

@@ -8,6 +8,7 @@ import json
 from holdfast.config.base import Section
 from holdfast.config.business import DecisionsSection, MonitoringSection, ServingSection
 from holdfast.config.data import CustomersTable, DataSection, EventsTable, HistoryTable
+from holdfast.config.expression import Expression
 from holdfast.config.features import FeaturesSection
 from holdfast.config.learning import ScoringSection, TrainingSection
 from holdfast.errors import did_you_mean
@@ -36,8 +37,12 @@ class Config(Section):
         ]
 
     def hash(self, *sections: str) -> str:
-        """A sha256 of the named sections (all by default), independent of file layout and order."""
-        text = json.dumps(self.model_dump(mode="json", include=set(sections or SECTIONS)), sort_keys=True)
+        """A sha256 of the named sections (all by default), independent of file layout and order.
+
+        The engine is no part of it: results do not depend on where they are computed.
+        """
+        found = self.model_dump(mode="json", include=set(sections or SECTIONS), exclude={"data": {"engine"}})
+        text = json.dumps(found, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -58,12 +63,20 @@ def _measure_problems(config: Config) -> list[str]:
                     f"{at}.column: '{measure.column}' is not declared in data.tables.{measure.table}.columns; "
                     + did_you_mean(measure.column, table.columns)
                 )
-            elif column.type not in ("number", "boolean"):
+            elif column.type not in ("number", "boolean") and (
+                column.type == "time" or set(measure.aggregations) != {"n_unique"}
+            ):
                 problems.append(f"{at}.column: '{measure.column}' is a {column.type}, not a number")
+        if measure.expression is not None:
+            try:
+                Expression.parse(measure.expression, table.columns)
+            except ValueError as e:
+                problems.append(f"{at}.expression: {e}")
         problems += [
-            f"{at}.where: '{c}' is not declared in data.tables.{measure.table}.columns; "
+            f"{at}.{key}: '{c}' is not declared in data.tables.{measure.table}.columns; "
             + did_you_mean(c, table.columns)
-            for c in measure.where
+            for key, columns in (("where", measure.where), ("by", measure.by))
+            for c in columns
             if c not in table.columns
         ]
     return problems
@@ -90,12 +103,13 @@ def _value_problems(config: Config) -> list[str]:
 
 
 def _attribute_problems(config: Config) -> list[str]:
-    name, table = config.data.customers
-    assert isinstance(table, CustomersTable)
+    tables = {n: t for n, t in config.data.tables.items() if isinstance(t, CustomersTable)}
+    columns = [c for t in tables.values() for c in t.columns]
     return [
-        f"features.attributes: '{a}' is not declared in data.tables.{name}.columns; {did_you_mean(a, table.columns)}"
+        f"features.attributes: '{a}' is not a column of {', '.join(tables) or 'a customers table (there is none)'}; "
+        + did_you_mean(a, columns)
         for a in config.features.attributes
-        if a not in table.columns
+        if config.data.attribute(a) is None
     ]
 
 

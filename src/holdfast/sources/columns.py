@@ -4,19 +4,30 @@ number   int64 at the column's declared scale (fixed point, DESIGN 3.9); digits 
          from zero, of a float as of the shortest decimal that reads back as it: 0.285 is 0.29 in Parquet and in CSV
 boolean  int64, 0 or 1
 category, text   string, empty is null
-time     timestamp (UTC, no zone); an offset or zone is converted, without one it is UTC
+time     timestamp (UTC, no zone); an offset or zone is converted, a time without one is in the table's zone, and
+         a date is midnight UTC. What lies after 9999-12-31 (infinity) is that day: never
+
+Text is a time only in the year-month-day order, with or without zeros in front, on a clock of 24 hours:
+``2024-3-1``, ``2024/03/01 9:05``, ``2024-03-01T09:05:00.25+01:00``, ``2024-03-01 09:05 Europe/Berlin``.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import ibis
 
 from holdfast.config.data import FALSE, TRUE, Column
 
-ZONED = r"[A-Za-z]$|:.*[+-]"
-"""A time that ends in Z or a zone's name, or has an offset after its hours; a plain cast would drop them."""
+_DATE = r"\d{4}(-\d{1,2}-\d{1,2}|/\d{1,2}/\d{1,2})"
+_CLOCK = r"[T ] *([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?"
+_ZONE = r" *(Z|UTC|GMT|[+-](0\d|1[0-4])(:?[0-5]\d)?| [A-Za-z_]+(/[A-Za-z0-9_+-]+)+)"
+ZONELESS = f"^{_DATE}({_CLOCK})?$"
+ZONED = f"^{_DATE}{_CLOCK}{_ZONE}$"
+
+NEVER, EVER = datetime(9999, 12, 31), datetime(1, 1, 2)  # noqa: DTZ001 - as tables hold them
+"""What ``infinity`` and ``-infinity`` mean, and the last and first times there are."""
 
 NEAR_TIE = 1e-3
 SURE_UNITS = 1e12  # below it, the error of ``float * 10**scale`` is well under NEAR_TIE
@@ -31,18 +42,38 @@ def as_text(raw: Any) -> Any:
 
 
 def as_time(raw: Any) -> Any:
-    """A UTC timestamp; null where the cell is not a time."""
+    """A timestamp, in UTC where the cell has a zone; null where it is not a time."""
     if raw.type().is_timestamp() or raw.type().is_date():
         return raw.cast("timestamp(6)")
     text = as_text(raw)
-    zoned = text.try_cast("timestamp('UTC', 6)").cast("timestamp(6)")
-    return text.re_search(ZONED).ifelse(zoned, text.try_cast("timestamp(6)"))
+    plain = text.try_cast("timestamp(6)")
+    zoned = text.re_replace(" *(Z|UTC|GMT)$", "+00").re_replace(" +([+-])", r"\1")  # engines differ in the others
+    offset = zoned.try_cast("timestamp('UTC', 6)").cast("timestamp(6)")
+    return ibis.cases(
+        (text.re_search(ZONELESS), plain),
+        (text.re_search(ZONED), offset),
+        (text.lower() == "infinity", _instant(NEVER)),
+        (text.lower() == "-infinity", _instant(EVER)),
+        else_=ibis.null("timestamp(6)"),
+    )
+
+
+def bounded(time: Any) -> Any:
+    """A timestamp that Python can show, in any zone."""
+    never, ever = _instant(NEVER), _instant(EVER)
+    return (time > never).ifelse(never, (time < ever).ifelse(ever, time))
+
+
+def _instant(value: datetime) -> Any:
+    return ibis.literal(value).cast("timestamp(6)")
 
 
 def as_fixed(raw: Any, scale: int) -> Any:
     """An int64 count of ``10**-scale`` units; null where the cell is not a finite number in range."""
     decimal = f"decimal(18, {scale})"
     if raw.type().is_floating():
+        # DuckDB takes a cast of NaN for a value where Parquet's statistics, which leave NaN out, promise one
+        raw = raw.isnan().ifelse(ibis.null(raw.type()), raw)
         # binary noise decides only near a tie, and text is slow: only there is the decimal read
         units = raw.cast("float64") * float(10**scale)
         off = (units - units.try_cast("int64").cast("float64")).abs()  # null where it is no number in range

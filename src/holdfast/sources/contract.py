@@ -1,216 +1,158 @@
-"""Is a table as declared? Checked in the engine; reported bounded, with examples."""
+"""Is a table as declared? Checked in the engine in one pass; reported bounded, with examples.
+
+While a table is read, each row gets masks: a bit for each check that it violates. What is wrong is then counted without
+looking at the cells again, and rows are left out by their masks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import reduce
 from typing import Any
 
 import ibis
 
 from holdfast.artifacts.engine import Engine
-from holdfast.config.data import Column, CustomersTable, EventsTable, HistoryTable, Table
-from holdfast.errors import MAX_EXAMPLES, DataError, Problem
+from holdfast.config.data import CheckName, OnViolation, Table
+from holdfast.errors import MAX_EXAMPLES, MAX_PROBLEMS, Problem
+from holdfast.sources.canonical import CLOCK_ALONE, CLOCK_AND_ZONE, Canonical
+from holdfast.sources.checks import RowCheck
 
-REQUIRED = {
-    "customers": ("customer_id", "start", "start_available_at"),
-    "history": ("customer_id", "valid_from", "available_at"),
-    "events": ("customer_id", "event_time", "available_at"),
-}
+BITS = 60
+"""Checks per mask: an int64 has room for them."""
 
-
-@dataclass(frozen=True)
-class Raw:
-    """A canonical column: its source column (None where derived), what it should be, and its expression."""
-
-    raw: str | None
-    type: str
-    expression: Any
+DROP_FIX = "Or leave them out: checks: {{{}: drop}}."
 
 
 @dataclass(frozen=True)
-class _Check:
-    where: str
-    what: str
-    fix: str
-    bad: Any
-    example: str
+class Finding:
+    """Something that is not as declared, and what was done about it: ``error``, ``warn`` or ``drop``."""
+
+    check: CheckName
+    done: OnViolation
+    problem: Problem
+    count: int
 
 
-def check_table(
-    engine: Engine, typed: Any, name: str, config: Table, columns: Mapping[str, Raw], path: str
-) -> dict[str, Any]:
-    """Check one table in one pass; ``typed`` holds raw cells as ``r_<column>`` beside the canonical ones.
+@dataclass(frozen=True)
+class Report:
+    """Where a table comes from, to say it in problems.
 
-    Returns
-    -------
-    dict
-        ``rows`` and counts worth noting (events known late, several versions).
-
-    Raises
-    ------
-    DataError
-        Rows are not as declared.
+    Attributes
+    ----------
+    where : ``table 'usage' (/data/usage.csv)``
+    first_file : the name of the first file with a row that violates a check, where that is known
     """
-    where = f"table '{name}' ({path})"
-    checks = [*_type_checks(typed, columns, where), *_rule_checks(typed, config, columns, where)]
-    counts = {f"k{i}": check.bad.fill_null(False).sum() for i, check in enumerate(checks)}
-    row = engine.to_arrow(typed.aggregate(rows=typed.count(), **counts)).to_pylist()[0]
-    if not row["rows"]:
-        raise DataError("a source is empty", [Problem(where, "has no rows", "Check the export.")])
-    problems = [
-        Problem(
-            check.where,
-            f"{check.what} in {row[f'k{i}']:,} of {row['rows']:,} rows",
-            check.fix,
-            row[f"k{i}"],
-            _examples(engine, typed, check),
-        )
-        for i, check in enumerate(checks)
-        if row[f"k{i}"]
-    ]
-    if not problems:
-        canonical = typed.select(*columns).distinct()  # exact copies say nothing new
-        problems = _key_problems(engine, canonical, config, where)
-    if problems:
-        raise DataError(f"{where} is not as declared", problems)
-    return {"rows": row["rows"]}
+
+    where: str
+    first_file: Callable[[RowCheck], str | None]
+
+    def at(self, source: str | None) -> str:
+        return self.where if source is None else f"{self.where} column '{source}'"
 
 
-def _examples(engine: Engine, typed: Any, check: _Check) -> tuple[object, ...]:
-    found = typed.filter(check.bad).select(example=typed[check.example].cast("string")).distinct()
+def masked(table: Any, columns: Mapping[str, Canonical], checks: Sequence[RowCheck]) -> Any:
+    """The canonical columns of a parsed table, with the masks ``m_0``, … and the clocks ``z_…`` of times in text."""
+    bits = [c.bad.fill_null(False).ifelse(_bit(i), ibis.literal(0, "int64")) for i, c in enumerate(checks)]
+    masks = {
+        f"m_{i // BITS}": reduce(lambda a, b: a + b, bits[i : i + BITS], ibis.literal(0, "int64"))
+        for i in range(0, len(checks), BITS)
+    }
+    values = {
+        name: table[name] if column.instead is None else table[name].fill_null(table[column.instead])
+        for name, column in columns.items()
+    }
+    return table.select(**values, **masks, **{z: table[z] for z in table.columns if z.startswith("z_")})
+
+
+def _bit(i: int) -> Any:
+    return ibis.literal(1 << (i % BITS), "int64")
+
+
+def violates(masks: Any, i: int) -> Any:
+    """Whether rows of a masked table violate the check of this number."""
+    return (masks[f"m_{i // BITS}"] & _bit(i)) != 0
+
+
+def rows_of(engine: Engine, masks: Any) -> tuple[int, bool]:
+    """How many rows a masked table has, and whether any of them violates anything."""
+    bad = reduce(lambda a, b: a | b, [masks[m] != 0 for m in masks.columns if m.startswith("m_")])
+    row = engine.to_arrow(masks.aggregate(rows=masks.count(), bad=bad.any())).to_pylist()[0]
+    return int(row["rows"]), bool(row["bad"])
+
+
+def findings(
+    engine: Engine, masks: Any, cells: Any, checks: Sequence[RowCheck], rows: int, report: Report
+) -> list[Finding]:
+    """What is wrong with single rows. ``cells`` is the parsed table, read once more where a raw cell is the example."""
+    counts = {f"k{i}": violates(masks, i).sum() for i in range(len(checks))}
+    row = engine.to_arrow(masks.aggregate(**counts)).to_pylist()[0]
+    found: list[Finding] = []
+    for i, check in enumerate(checks):
+        if count := int(row[f"k{i}"] or 0):
+            examples: tuple[object, ...] = ()
+            where = report.at(check.source)
+            if len(found) < MAX_PROBLEMS:  # no more are shown
+                raw = check.example.startswith("r_")
+                table, bad = (cells, check.bad) if raw else (masks, violates(masks, i))
+                examples = examples_of(engine, table.filter(bad)[check.example])
+                if check.action == "error" and (file := report.first_file(check)):
+                    where = f"{where}, first in {file}"
+            fix = check.fix if check.action != "error" else f"{check.fix} {DROP_FIX.format(check.check)}".strip()
+            what = f"{check.what} in {count:,} of {rows:,} rows"
+            done: OnViolation = "drop" if check.leaves_out and check.action == "warn" else check.action
+            found.append(Finding(check.check, done, Problem(where, what, fix, count, examples), count))
+    return found
+
+
+def examples_of(engine: Engine, column: Any) -> tuple[object, ...]:
+    """The first few different values, as text."""
+    found = column.cast("string").name("example").as_table().distinct()
     rows = engine.to_arrow(found.order_by("example").limit(MAX_EXAMPLES)).column("example").to_pylist()
     return tuple(r for r in rows if r is not None)
 
 
-def _type_checks(typed: Any, columns: Mapping[str, Raw], where: str) -> list[_Check]:
-    checks: list[_Check] = []
-    for name, column in columns.items():
-        if column.raw is None or column.type in ("text", "category"):
+def kept(masks: Any, checks: Sequence[RowCheck]) -> Any:
+    """The rows of a masked table that no check leaves out."""
+    for i, check in enumerate(checks):
+        if check.leaves_out:
+            masks = masks.filter(~violates(masks, i))
+    return masks
+
+
+def mixed_zones(
+    engine: Engine, masks: Any, cells: Any, config: Table, columns: Mapping[str, Canonical], rows: int, report: Report
+) -> tuple[Any, list[Finding]]:
+    """Times with and without a zone in one column: those without are violations of ``type``.
+
+    Returns
+    -------
+    masked table, findings
+        The table less the rows, or the cells of nullable columns, that are left out.
+    """
+    clocks = [z for z in masks.columns if z.startswith("z_")]
+    if not clocks:
+        return masks, []
+    counts = {f"{z}_{kind}": (masks[z] == kind).sum() for z in clocks for kind in (CLOCK_ALONE, CLOCK_AND_ZONE)}
+    row = engine.to_arrow(masks.aggregate(**counts)).to_pylist()[0]
+    found: list[Finding] = []
+    for z in clocks:
+        count = int(row[f"{z}_{CLOCK_ALONE}"] or 0)
+        if not count or not row[f"{z}_{CLOCK_AND_ZONE}"]:
             continue
-        raw = typed[f"r_{name}"]
-        present = raw.cast("string").strip().nullif("").notnull()
-        checks.append(
-            _Check(
-                f"{where} column '{column.raw}'",
-                f"cells that are not a {column.type}",
-                f"Correct them, or declare the column's real type in data.yaml (now: {column.type}).",
-                present & typed[name].isnull(),
-                f"r_{name}",
-            )
-        )
-    return checks
-
-
-def _rule_checks(typed: Any, config: Table, columns: Mapping[str, Raw], where: str) -> list[_Check]:
-    checks = [
-        _Check(f"{where} column '{columns[c].raw}'", "missing values", "Every row needs one.", typed[c].isnull(), c)
-        for c in REQUIRED[config.kind]
-        if columns[c].raw  # a derived time is missing where its own is
-    ]
-    if isinstance(config, CustomersTable):
-        checks.append(
-            _Check(where, f"'{config.end}' before '{config.start}'", "An end is at or after the start; the examples "
-                   "are customer ids.", typed["end"] < typed["start"], "customer_id")
-        )  # fmt: skip
-    if isinstance(config, HistoryTable) and config.valid_to:
-        checks.append(
-            _Check(where, f"'{config.valid_to}' before '{config.valid_from}'", "The examples are customer ids.",
-                   typed["valid_to"] < typed["valid_from"], "customer_id")
-        )  # fmt: skip
-    for name, column in config.columns.items():
-        checks += _column_checks(typed, f"c_{name}", name, column, where)
-    return checks
-
-
-def _column_checks(typed: Any, canonical: str, name: str, column: Column, where: str) -> list[_Check]:
-    at, value, checks = f"{where} column '{name}'", typed[canonical], []
-    if not column.nullable:
-        checks.append(_Check(at, "missing values", "It is declared nullable: false.", value.isnull(), canonical))
-    if column.allowed is not None:
-        allowed = [column.stored(word) for word in column.allowed]
-        checks.append(
-            _Check(at, "values not in allowed", f"Allowed: {', '.join(column.allowed)}.", ~value.isin(allowed),
-                   f"r_{canonical}")
-        )  # fmt: skip
-    for bound, low in ((column.min, True), (column.max, False)):
-        if bound is not None and column.type == "number":
-            units = Decimal(repr(bound)).scaleb(column.scale)
-            limit = int(units.to_integral_value(ROUND_CEILING if low else ROUND_FLOOR))
-            bad = value < limit if low else value > limit
-            checks.append(
-                _Check(at, f"values {'below min' if low else 'above max'} {bound:g}", "", bad, f"r_{canonical}")
-            )
-    return checks
-
-
-def _key_problems(engine: Engine, canonical: Any, config: Table, where: str) -> list[Problem]:
-    """Duplicate customers, versions of one event available at the same instant, overlapping history."""
-    if isinstance(config, CustomersTable):
-        return [
-            *_repeated(engine, canonical, ["customer_id"], "customer_id", where,
-                       f"several rows for one '{config.key}'", "A customers table has one row per customer."),
-            *_no_churner(engine, canonical, config, where),
-        ]  # fmt: skip
-    if isinstance(config, EventsTable):
-        if config.id is None:
-            return []
-        identified = canonical.filter(canonical.event_id.notnull())
-        return _repeated(
-            engine, identified, ["event_id", "available_at"], "event_id", where,
-            f"one '{config.id}' with different content available at the same instant",
-            "Which is right? A correction must become available later than what it corrects.",
-        )  # fmt: skip
-    return [
-        *_repeated(engine, canonical, ["customer_id", "valid_from", "available_at"], "customer_id", where,
-                   "one version with different content available at the same instant",
-                   "A correction must become available later than what it corrects."),
-        *_overlapping(engine, canonical, where),
-    ]  # fmt: skip
-
-
-def _repeated(
-    engine: Engine, table: Any, keys: list[str], example: str, where: str, what: str, fix: str
-) -> list[Problem]:
-    repeated = table.group_by(keys).having(table.count() > 1).aggregate(n=table.count())
-    row = engine.to_arrow(repeated.aggregate(n=repeated.count())).to_pylist()[0]
-    if not row["n"]:
-        return []
-    examples = engine.to_arrow(
-        repeated.select(example=repeated[example]).distinct().order_by("example").limit(MAX_EXAMPLES)
-    )
-    return [Problem(where, f"{what}: {row['n']:,} times", fix, row["n"], tuple(examples.column("example").to_pylist()))]
-
-
-def _no_churner(engine: Engine, typed: Any, config: CustomersTable, where: str) -> list[Problem]:
-    row = engine.to_arrow(typed.aggregate(ends=typed["end"].count())).to_pylist()[0]
-    if row["ends"]:
-        return []
-    return [
-        Problem(
-            where, f"no customer ever ends: column '{config.end}' is empty", "Without churners nothing can be learned."
-        )
-    ]
-
-
-def _overlapping(engine: Engine, table: Any, where: str) -> list[Problem]:
-    """Latest-known versions of a customer that are valid at the same time."""
-    latest = table.mutate(
-        rank=ibis.row_number().over(
-            ibis.window(group_by=["customer_id", "valid_from"], order_by=table["available_at"].desc())
-        )
-    )
-    latest = latest.filter(latest["rank"] == 0)
-    following = latest.mutate(
-        next_from=latest["valid_from"].lead().over(ibis.window(group_by="customer_id", order_by=latest["valid_from"]))
-    )
-    bad = following.filter(following["next_from"] < following["valid_to"])
-    row = engine.to_arrow(bad.aggregate(n=bad.count())).to_pylist()[0]
-    if not row["n"]:
-        return []
-    examples = engine.to_arrow(bad.select("customer_id").distinct().order_by("customer_id").limit(MAX_EXAMPLES))
-    return [
-        Problem(where, f"versions of one customer overlap: {row['n']:,} times", "End a version where the next begins.",
-                row["n"], tuple(examples.column("customer_id").to_pylist()))
-    ]  # fmt: skip
+        name = z.removeprefix("z_")
+        column = columns[name]
+        assert column.source is not None
+        action = config.on_violation("type", column.source)
+        alone = masks[z] == CLOCK_ALONE
+        if action == "drop" and column.declared and config.columns[column.source].nullable:
+            masks = masks.mutate(**{name: alone.ifelse(ibis.null("timestamp(6)"), masks[name])})
+        elif action == "drop":
+            masks = masks.filter(~alone)
+        examples = examples_of(engine, cells.filter(cells[z] == CLOCK_ALONE)[f"r_{name}"])
+        what = f"times with and without a zone (mixed zones): {count:,} of {rows:,} rows have none"
+        fix = f"Write the zone into all. With checks: {{type: warn}} those without are read as {config.timezone}."
+        problem = Problem(report.at(column.source), what, fix, count, examples)
+        found.append(Finding("type", action, problem, count))
+    return masks, found

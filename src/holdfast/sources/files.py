@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from holdfast.config.data import Table
 from holdfast.errors import DataError, Problem, did_you_mean
 
 SUFFIXES = (".parquet", ".csv")
@@ -49,6 +50,23 @@ def table_files(root: Path, path: str, *, where: str) -> Sequence[Path]:
             [Problem(where, f"{target} holds {', '.join(sorted(kinds))} files", "Give one kind: .parquet or .csv.")],
         )
     return files
+
+
+def require_columns(physical: Collection[str], config: Table, where: str) -> None:
+    """Refuse a source that lacks columns of its declaration.
+
+    Raises
+    ------
+    DataError
+        Columns are missing, all of them together.
+    """
+    missing = [
+        Problem(where, f"column '{c}' is missing", did_you_mean(c, physical))
+        for c in config.source_columns()
+        if c not in physical
+    ]
+    if missing:
+        raise DataError(f"{where} is not as declared", missing)
 
 
 def _hidden(file: Path, root: Path) -> bool:

@@ -2,40 +2,56 @@
 
 Canonical names, whatever the source calls them::
 
-    customers  customer_id, start, start_available_at, end, end_available_at, <attributes>
-    history    customer_id, valid_from, valid_to, available_at, closed_available_at, <columns>
-    events     customer_id, event_id, event_time, available_at, deleted, <columns>
+    customers  customer_id, subscription_id, start, start_available_at, end, end_available_at, end_reason, notice,
+               c_<column>…; of a table without start only customer_id, c_<column>…
+    history    customer_id, valid_from, valid_to, available_at, closed_available_at, c_<column>…
+    events     customer_id, event_id, event_time, available_at, deleted, c_<column>…
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import ibis
-
 from holdfast.artifacts.engine import Engine
-from holdfast.clock import naive, utc
+from holdfast.artifacts.versions import instant
+from holdfast.clock import utc
 from holdfast.config.base import LAST_YEAR
-from holdfast.config.data import CustomersTable, DataSection, EventsTable, HistoryTable, Table
-from holdfast.errors import DataError, Problem, did_you_mean
-from holdfast.sources.columns import as_boolean, as_text, as_time, canonical
-from holdfast.sources.contract import Raw, check_table
-from holdfast.sources.files import table_files
+from holdfast.config.data import CustomersTable, DataSection, HistoryTable, Table
+from holdfast.errors import DataError, Problem
+from holdfast.sources.checks import happens
+from holdfast.sources.contract import Finding
+from holdfast.sources.customers import spans
+from holdfast.sources.databases import Databases
+from holdfast.sources.loading import Load, Loaded, load_table
+
+NEVER = utc(date(LAST_YEAR + 1, 1, 1))
+"""An availability from then on says "never": such rows do not exist."""
 
 
 @dataclass(frozen=True)
 class SourceTable:
-    """One canonical table: ``table`` is Ibis, ``config`` its declaration."""
+    """One canonical table.
+
+    Attributes
+    ----------
+    config, table : its declaration, and the Ibis table
+    rows : how many were read
+    notes : ``rows``, ``exact_duplicates_dropped``, and by check what was ``warned`` of and ``dropped``: the same
+        whenever the same rows are read
+    findings : the same in words and with examples, and rows in the future: these depend on the wall clock
+    """
 
     name: str
     config: Table
     table: Any
     rows: int
     notes: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,133 +68,105 @@ class Sources:
     """
 
     @property
-    def customers(self) -> SourceTable:
-        return next(t for t in self.tables.values() if isinstance(t.config, CustomersTable))
+    def stays(self) -> SourceTable | None:
+        """The table with starts and ends; None where churn is inactivity without one."""
+        for source in self.tables.values():
+            if isinstance(source.config, CustomersTable) and source.config.start is not None:
+                return source
+        return None
 
     def of_kind(self, kind: type) -> dict[str, SourceTable]:
         """Tables of one declaration type, by name."""
         return {n: t for n, t in self.tables.items() if isinstance(t.config, kind)}
 
 
-def load_sources(engine: Engine, data: DataSection, root: Path) -> Sources:
+def load_sources(
+    engine: Engine, data: DataSection, root: Path, *, known_as_of: datetime | None = None, scratch: Path | None = None,
+    now: datetime | None = None, environ: Mapping[str, str] = os.environ,
+) -> Sources:  # fmt: skip
     """Read, type and check every declared table.
 
     Parameters
     ----------
     root : the folder that table paths are relative to
+    known_as_of : rows available at or after it are neither read nor checked; they do not exist
+    scratch : where to put what is read from databases, for as long as it takes; by default the system's
+    now : the wall clock; only to tell what lies in the future
+    environ : holds the urls of databases that have a password
 
     Raises
     ------
     DataError
         Tables are missing or not as declared; all problems of all tables together.
+    StoreError
+        A database cannot be reached, or broke off.
     """
     problems: list[Problem] = []
     found: dict[str, SourceTable] = {}
-    for number, (name, config) in enumerate(data.tables.items()):
-        try:
-            found[name] = _load_table(engine, name, config, root, number)
-        except DataError as e:
-            problems += e.problems
+    stays = data.stays
+    order = sorted(data.tables, key=lambda name: stays is None or name != stays[0])  # the others are held against it
+    with Databases(root, scratch, environ) as databases:
+        load = Load(engine, root, databases, data.label.churn, known_as_of or NEVER, now or datetime.now(UTC))
+        for number, name in enumerate(order):
+            config = data.tables[name]
+            try:
+                loaded = load_table(load, name, config, number)
+            except DataError as e:
+                problems += e.problems
+                continue
+            found[name] = SourceTable(name, config, loaded.table, loaded.rows, _notes(loaded), loaded.findings)
+            if stays is not None and name == stays[0]:
+                load = replace(load, known=(name, spans(engine, loaded.table, known_as_of)))
     if problems:
         raise DataError("the sources are not as declared", problems)
-    return Sources(found, _watermark(engine, found))
+    tables = {name: found[name] for name in data.tables}
+    watermark = _watermark(engine, tables, known_as_of)
+    return Sources(
+        {n: _without_plans(engine, s, known_as_of or watermark) for n, s in tables.items()}, watermark
+    )  # fmt: skip
 
 
-def _load_table(engine: Engine, name: str, config: Table, root: Path, number: int) -> SourceTable:
-    where = f"table '{name}'"
-    files = table_files(root, config.path, where=f"data.tables.{name}.path")
-    physical = engine.columns(files)
-    missing = [
-        Problem(f"{where} ({root / config.path})", f"column '{c}' is missing", did_you_mean(c, physical))
-        for c in _declared(config)
-        if c not in physical
-    ]
-    if missing:
-        raise DataError(f"{where} is not as declared", missing)
-    raw = engine.read(files, f"raw_{number}", text=files[0].suffix.lower() == ".csv")
-    canonical_columns = _canonical(config, raw)
-    both = raw.select(
-        **{f"r_{k}": raw[c.raw] if c.raw else ibis.null("string") for k, c in canonical_columns.items()},
-        **{k: c.expression for k, c in canonical_columns.items()},
-    )
-    typed = engine.materialize(both, f"typed_{number}")
-    notes = check_table(engine, typed, name, config, canonical_columns, str(root / config.path))
-    table = engine.materialize(_distinct(typed.select(*canonical_columns), config), f"source_{number}")
-    engine.drop(f"typed_{number}")
-    rows = int(notes["rows"])
-    kept = int(engine.to_arrow(table.aggregate(n=table.count())).column("n")[0].as_py())
-    return SourceTable(name, config, table, rows, {**notes, "exact_duplicates_dropped": rows - kept})
+def _notes(loaded: Loaded) -> dict[str, Any]:
+    """Counts for the manifest. What is in the future depends on when one looks, and changes nothing that is built."""
+    notes: dict[str, Any] = {
+        "rows": loaded.rows, "exact_duplicates_dropped": loaded.duplicates, "warned": {}, "dropped": {},
+    }  # fmt: skip
+    for finding in loaded.findings:
+        if finding.check != "future":
+            counts = notes["warned" if finding.done == "warn" else "dropped"]
+            counts[finding.check] = counts.get(finding.check, 0) + finding.count
+    return notes
 
 
-def _declared(config: Table) -> list[str]:
-    names: list[str | None] = [config.key, *config.columns]
-    if isinstance(config, CustomersTable):
-        names += [config.start, config.start_available_at, config.end, config.end_available_at]
-    elif isinstance(config, HistoryTable):
-        names += [config.valid_from, config.valid_to, config.available_at, config.closed_available_at]
-    else:
-        names += [config.id, config.time, config.available_at, config.deleted]
-    return list(dict.fromkeys(n for n in names if n is not None))
+def _without_plans(engine: Engine, source: SourceTable, known_as_of: datetime) -> SourceTable:
+    """Leave out what happens only later than the build knows, where ``future`` says drop.
+
+    Whether a row lies in the future of the wall clock is another question every day. This one has one answer, and
+    no snapshot sees the difference.
+    """
+    found = happens(source.config)
+    if found is None or source.config.on_violation("future") != "drop":
+        return source
+    table = source.table.filter(source.table[found[0]] < instant(known_as_of))
+    return replace(source, table=table)
 
 
-def _canonical(config: Table, raw: Any) -> dict[str, Raw]:
-    """Canonical name -> where it comes from and its expression."""
-
-    def time(column: str | None, default: Any) -> Raw:
-        return Raw(column, "time", as_time(raw[column]) if column else default)
-
-    key = Raw(config.key, "text", as_text(raw[config.key]))
-    found: dict[str, Raw] = {"customer_id": key}
-    if isinstance(config, CustomersTable):
-        start, end = as_time(raw[config.start]), as_time(raw[config.end])
-        found["start"] = Raw(config.start, "time", start)
-        found["start_available_at"] = time(config.start_available_at, start)
-        found["end"] = Raw(config.end, "time", end)
-        found["end_available_at"] = time(config.end_available_at, end)
-    elif isinstance(config, HistoryTable):
-        valid_from = as_time(raw[config.valid_from])
-        found["valid_from"] = Raw(config.valid_from, "time", valid_from)
-        found["valid_to"] = time(config.valid_to, ibis.null("timestamp(6)"))
-        found["available_at"] = time(config.available_at, valid_from)
-        found["closed_available_at"] = time(config.closed_available_at, found["valid_to"].expression)
-    else:
-        event_time = as_time(raw[config.time])
-        found["event_id"] = Raw(config.id, "text", as_text(raw[config.id]) if config.id else ibis.null("string"))
-        found["event_time"] = Raw(config.time, "time", event_time)
-        late = event_time + ibis.interval(days=config.delay.days) if config.delay.days else event_time
-        found["available_at"] = time(config.available_at, late)
-        deleted = ibis.literal(0, "int64")
-        if config.deleted:  # a blank cell deletes nothing
-            flag = raw[config.deleted]
-            deleted = as_text(flag).isnull().ifelse(deleted, as_boolean(flag))
-        found["deleted"] = Raw(config.deleted, "boolean", deleted)
-    for name, column in config.columns.items():
-        found[f"c_{name}"] = Raw(name, column.type, canonical(raw[name], column))
-    return found
-
-
-def _distinct(table: Any, config: Table) -> Any:
-    """Exact copies of an identified row say nothing new; rows without an id may be equal and distinct."""
-    if not isinstance(config, EventsTable):
-        return table.distinct()
-    if config.id is None:
-        return table
-    identified = table.filter(table.event_id.notnull()).distinct()
-    return identified.union(table.filter(table.event_id.isnull()), distinct=False)
-
-
-def _watermark(engine: Engine, tables: Mapping[str, SourceTable]) -> datetime:
-    never = ibis.literal(naive(utc(date(LAST_YEAR + 1, 1, 1)))).cast("timestamp(6)")
+def _watermark(engine: Engine, tables: Mapping[str, SourceTable], known_as_of: datetime | None) -> datetime:
     latest: list[datetime] = []
     for source in tables.values():
         t, config = source.table, source.config
         columns = ["available_at"]
         if isinstance(config, CustomersTable):
-            columns = ["start_available_at", *(["end_available_at"] if config.end_available_at else [])]
+            columns = [] if config.start is None else ["start_available_at"]
+            columns += ["end_available_at"] if config.end_available_at else []
         elif isinstance(config, HistoryTable) and config.closed_available_at:
             columns.append("closed_available_at")
-        row = engine.to_arrow(t.aggregate(**{c: t[c].max(where=t[c] < never) for c in columns})).to_pylist()[0]
-        latest += [utc(v) for v in row.values() if v is not None]
+        if columns:
+            aggregates = {c: t[c].max(where=t[c] < instant(NEVER)) for c in columns}
+            row = engine.to_arrow(t.aggregate(**aggregates)).to_pylist()[0]
+            latest += [utc(v) for v in row.values() if v is not None]
+    if not latest and known_as_of is not None:
+        return known_as_of  # too early for anything; the build says so
     if not latest:
         what = "nothing in it was ever available"
         raise DataError("the sources are not as declared", [Problem("data.tables", what, "Check the times.")])

@@ -87,7 +87,7 @@ def test_a_folder_that_is_not_there_misses_everything(tmp_path: Path) -> None:
         ("data", ("", "label: {lead: 3d}\n"), "data.yaml:28: the key 'label' is given twice (first on line 1)"),
         ("data", "- a\n", "data.yaml: must be a mapping at the top level"),
         ("data", ("kind: customers", "kind: history"), "data.tables.customers.valid_from: is missing"),
-        ("features", ("", "windows: [3m, 30d]\n"), "features: feature windows are whole months"),
+        ("features", ("", "windows: [3m, 0d]\n"), "features: feature windows are longer than zero"),
         (
             "features", ("[sum]", "[total]"),
             "features.measures.usage_minutes.aggregations.0: must be one of count, sum,",
@@ -98,7 +98,7 @@ def test_a_folder_that_is_not_there_misses_everything(tmp_path: Path) -> None:
         ),
         (
             "features", ("region: region", "regon: region"),
-            "features.yaml:5 features.attributes: 'regon' is not declared",
+            "features.yaml:5 features.attributes: 'regon' is not a column of customers; did you mean 'region'?",
         ),
         (
             "training", ("logistic", "logstic"),

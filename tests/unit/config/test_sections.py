@@ -13,7 +13,16 @@ from pydantic import TypeAdapter, ValidationError
 from holdfast.clock import Span
 from holdfast.config.base import InstantField, Section, SpanField
 from holdfast.config.business import Segments, ServingSection
-from holdfast.config.data import Column, Cutoffs, DataSection, EventsTable, HistoryTable, Label
+from holdfast.config.data import (
+    Column,
+    CustomersTable,
+    Cutoffs,
+    Database,
+    DataSection,
+    EventsTable,
+    HistoryTable,
+    Label,
+)
 from holdfast.config.features import FeaturesSection, Measure
 from holdfast.config.learning import ScoringSection
 from holdfast.config.load import load
@@ -30,24 +39,65 @@ MEASURE: dict[str, Any] = {"table": "usage", "label": "usage"}
     [
         (Column, {"type": "number", "min": 2, "max": 1}, "min 2.0 is above max 1.0"),
         (Column, {"type": "number", "min": float("nan")}, "finite"),
+        (Column, {"type": "category", "max": 1}, "min and max are for numbers, not for a category"),
+        (Column, {"type": "number", "allowed": ["1", "x"]}, "'x' is not a number"),
+        (Column, {"type": "time", "allowed": ["2024-01-01"]}, "a time cannot be chosen by its value"),
+        (Column, {"type": "number", "checks": {"order": "drop"}}, "order is no check of a column; it has allowed,"),
+        (Column, {"type": "number", "checks": {"range": "ignore"}}, "'error', 'warn' or 'drop'"),
+        (Database, {"table": "t"}, "give url or url_from"),
+        (Database, {"table": "t", "url": "duckdb:///f", "url_from": "V"}, "give url or url_from"),
+        (Database, {"table": "t", "url": "mysql://h/d"}, "url 'mysql' is not known"),
+        (Database, {"table": "t", "url": "postgresql://u:p@h/d"}, "a password does not belong into YAML"),
+        (Database, {"table": "a.b.c", "url": "duckdb:///f"}, "'a.b.c' is not a table's name"),
+        (Database, {"table": 'a."b', "url": "duckdb:///f"}, "is not a table's name"),
+        (EventsTable, EVENTS | {"database": {"table": "t", "url_from": "V"}}, "give path (files) or database"),
+        (EventsTable, {k: v for k, v in EVENTS.items() if k != "path"}, "give path (files) or database"),
+        (EventsTable, EVENTS | {"timezone": "Mars/Olympus"}, "'Mars/Olympus' is no time zone"),
+        (EventsTable, EVENTS | {"timezone": "../UTC"}, "is no time zone"),
+        (EventsTable, EVENTS | {"checks": {"overlap": "warn"}}, "overlap is no check of a table of events"),
+        (EventsTable, EVENTS | {"columns": {"T": {"type": "time"}}}, "columns 't' and 'T' differ only in case"),
+        (
+            EventsTable,
+            EVENTS | {"columns": {"x": {"type": "text"}, "X": {"type": "text"}}},
+            "columns 'x' and 'X' differ only in case",
+        ),
+        (CustomersTable, CUSTOMERS | {"end": None}, "start and end come together"),
+        (CustomersTable, {"kind": "customers", "path": "p", "key": "k", "notice": "n"}, "notice need start and end"),
+        (CustomersTable, CUSTOMERS | {"id": "i", "columns": {"x": {"type": "text"}}}, "has several rows per customer"),
+        (CustomersTable, CUSTOMERS | {"checks": {"outside": "warn"}}, "outside is no check of a table of customers"),
         (EventsTable, EVENTS | {"available_at": "a", "delay": "1d"}, "give available_at or delay, not both"),
         (EventsTable, EVENTS | {"delay": "1m"}, "days or weeks, not months"),
         (EventsTable, EVENTS | {"deleted": "d"}, "deleted needs id"),
         (Cutoffs, {"anchor_days": [1, 1]}, "anchor_days must differ"),
-        (Cutoffs, {"anchor_days": [32]}, "less than or equal to 31"),
-        (Cutoffs, {"anchor_days": []}, "at least 1"),
+        (Cutoffs, {"anchor_days": [32]}, "anchor_days are from 1 to 31"),
+        (Cutoffs, {"anchor_days": [8], "every": "week"}, "anchor_days are from 1 to 7"),
+        (Cutoffs, {"anchor_days": [2], "every": "day"}, "every: day has no anchor_days"),
+        (Cutoffs, {"anchor_days": []}, "there must be one"),
         (Label, {"horizon": "0d"}, "longer than zero"),
         (Label, {"grace": "1m"}, "grace is in days or weeks"),
         (Label, {"horizon": "2000m"}, "longer than a century"),
-        (DataSection, {"tables": {}}, "exactly one table must have kind: customers; found none"),
+        (Label, {"churn": "inactivity", "events": "e"}, "churn: inactivity needs days, active_within"),
+        (
+            Label,
+            {"churn": "inactivity", "events": "e", "days": 9, "active_within": 9, "horizon": "1m"},
+            "are for churn: contractual",
+        ),
+        (Label, {"days": 90}, "days are for churn: inactivity"),
+        (DataSection, {"tables": {"a": CUSTOMERS}, "label": {"reasons": ["x"]}}, "label.reasons needs end_reason in"),
+        (
+            DataSection,
+            {"tables": {"e": EVENTS}, "label": {"churn": "inactivity", "events": "x", "days": 9, "active_within": 9}},
+            "label.events: there is no events table 'x'",
+        ),
+        (DataSection, {"tables": {}}, "exactly one table must have kind: customers with start and end; found none"),
         (DataSection, {"tables": {"a": CUSTOMERS, "b": CUSTOMERS}}, "found ['a', 'b']"),
         (Measure, MEASURE | {"aggregations": ["sum", "count"]}, "sum need a column"),
         (Measure, MEASURE | {"aggregations": ["share"]}, "share needs a where"),
-        (FeaturesSection, {"windows": ["3m", "30d"]}, "whole months"),
+        (FeaturesSection, {"windows": ["3m", "0d"]}, "longer than zero"),
         (
             FeaturesSection,
-            {"measures": {"u": MEASURE | {"aggregations": ["count"], "windows": ["7d"]}}},
-            "whole months",
+            {"measures": {"u": MEASURE | {"aggregations": ["count"], "windows": ["0m"]}}},
+            "longer than zero",
         ),
         (ScoringSection, {"tiers": [{"name": "a", "at_least": 0}, {"name": "b", "at_least": 0}]}, "without ties"),
         (ScoringSection, {"tiers": [{"name": "a", "at_least": 0.5}, {"name": "a", "at_least": 0}]}, "must differ"),
@@ -61,6 +111,43 @@ def test_what_a_section_refuses(model: type[Section], values: dict[str, Any], wo
     with pytest.raises(ValidationError) as caught:
         model.model_validate(values)
     assert words in str(caught.value)
+
+
+def test_what_a_violation_leads_to() -> None:
+    """As the column says, else the table, else the default of the check, else error."""
+    columns = {"x": {"type": "number", "checks": {"range": "warn"}}, "y": {"type": "number"}}
+    table = EventsTable.model_validate(EVENTS | {"checks": {"range": "drop", "outside": "error"}, "columns": columns})
+    assert [table.on_violation("range", c) for c in ("x", "y", None)] == ["warn", "drop", "drop"]
+    assert [table.on_violation(c) for c in ("outside", "foreign_key", "type")] == ["error", "warn", "error"]
+
+
+def test_the_names_of_a_table_in_a_database() -> None:
+    found = {t: Database(url="duckdb:///f", table=t).names for t in ("t", "s.t", '"a.b".t', '"S ""x"""."t.1"')}
+    assert list(found.values()) == [("t",), ("s", "t"), ("a.b", "t"), ('S "x"', "t.1")]
+
+
+def test_the_columns_that_a_table_takes_from_its_source() -> None:
+    table = CustomersTable.model_validate(CUSTOMERS | {"end_available_at": "e", "columns": {"x": {"type": "text"}}})
+    assert table.source_columns() == ["k", "s", "e", "x"]
+
+
+def test_attributes_are_found_by_column_or_by_table_and_column() -> None:
+    more = {"kind": "customers", "path": "p", "key": "k", "columns": {"vip": {"type": "boolean"}}}
+    data = DataSection.model_validate({"tables": {"c": CUSTOMERS, "more": more}})
+    for name in ("vip", "more.vip"):
+        found = data.attribute(name)
+        assert found is not None
+        assert (found[0], found[1].type) == ("more", "boolean")
+    assert data.attribute("c.vip") is None
+    assert data.stays is not None
+    assert data.stays[0] == "c"
+
+
+def test_inactivity_needs_no_stays() -> None:
+    label = {"churn": "inactivity", "events": "e", "days": 90, "active_within": 180}
+    data = DataSection.model_validate({"tables": {"e": EVENTS}, "label": label})
+    assert data.stays is None
+    assert data.label.window == Span(days=90)
 
 
 def test_sections_are_frozen_and_refuse_unknown_keys() -> None:

@@ -31,10 +31,10 @@ def write(root: Path, **files: str | bytes | pa.Table) -> None:
             (root / f"{stem}.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-def loaded(root: Path, data: DataSection) -> tuple[Sources, dict[str, list[dict[str, Any]]]]:
+def loaded(root: Path, data: DataSection, **how: Any) -> tuple[Sources, dict[str, list[dict[str, Any]]]]:
     """The sources, and the rows of every table, sorted by their text."""
     with DuckDBEngine(threads=1) as engine:
-        sources = load_sources(engine, data, root)
+        sources = load_sources(engine, data, root, **how)
         rows = {n: engine.to_arrow(t.table).to_pylist() for n, t in sources.tables.items()}
     return sources, {n: sorted(r, key=str) for n, r in rows.items()}
 

@@ -94,24 +94,44 @@ def test_text_is_stripped_and_blank_is_null(tmp_path: Path) -> None:
 TIMES = {
     "2024-03-01": naive(2024, 3, 1),
     "2024-3-1": naive(2024, 3, 1),
+    "2024/03/1": naive(2024, 3, 1),
     "2024-03-01 10:00": naive(2024, 3, 1, 10),
+    "2024-3-1 9:05": naive(2024, 3, 1, 9, 5),
+    "2024/3/1T9:05:07": naive(2024, 3, 1, 9, 5, 7),
+    "2024-03-01 10:00:00.1234567": naive(2024, 3, 1, 10, 0, 0, 123456),
+    "infinity": naive(9999, 12, 31),
+    "": None,
+}
+ZONED = {
     "2024-03-01T10:00:00Z": naive(2024, 3, 1, 10),
+    "2024-03-01 10:00:00 UTC": naive(2024, 3, 1, 10),
     "2024-03-01T10:00:00+02:00": naive(2024, 3, 1, 8),
     "2024-03-01 01:00:00.25-0530": naive(2024, 3, 1, 6, 30, 0, 250000),
     "2024-03-01 01:00:00 Europe/Berlin": naive(2024, 3, 1),
     "2024-01-01 00:30:00+01": naive(2023, 12, 31, 23, 30),
+    "2024-01-01 0:30 +0100": naive(2023, 12, 31, 23, 30),
+    "2024-03-01": naive(2024, 3, 1),
     "": None,
 }
 
 
-def test_times_in_text_are_utc_with_offsets_applied(tmp_path: Path) -> None:
-    assert from_csv(tmp_path, list(TIMES), type="time") == list(TIMES.values())
+@pytest.mark.parametrize("times", [TIMES, ZONED])
+def test_times_in_text_are_utc_with_offsets_applied(tmp_path: Path, times: dict[str, datetime | None]) -> None:
+    assert from_csv(tmp_path, list(times), type="time") == list(times.values())
 
 
-@pytest.mark.parametrize("bad", ["01/03/2024", "2024-02-30", "tomorrow", "20240301", "2024-03-01 10:00:00 Nowhere/X"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "01/03/2024", "2024-02-30", "tomorrow", "20240301", "2024-03-01 10:00:00 Nowhere/X", "2024-03-01 10:00 PM",
+        "2024-03-01 24:00", "2024-03-01 10", "2024-03-01 10:00 EST", "2024-03-01+02:00", "2024-03-01 (BC)", "epoch",
+        "12024-03-01", "24-03-01",
+    ],
+)  # fmt: skip
 def test_text_that_is_no_time_is_reported(tmp_path: Path, bad: str) -> None:
-    with pytest.raises(DataError, match="cells that are not a time"):
+    with pytest.raises(DataError, match=r"cells that are not a time.* Write them as 2024-03-01 or") as caught:
         from_csv(tmp_path, [bad], type="time")
+    assert caught.value.problems[0].examples == (bad,)
 
 
 @pytest.mark.parametrize(

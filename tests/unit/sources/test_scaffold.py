@@ -102,8 +102,8 @@ def test_customers_alone_from_csv_still_loads(tmp_path: Path, write: Callable[[s
         if(i = 1, date '2024-02-01', null) as churn_date, i as seats from range(9) t(i)"""
     files = scaffold({"people": write("people.csv", query)})
     config = loaded(tmp_path, files).config
-    assert config.data.customers[0] == "people"
-    assert config.data.customers[1].path == "people.csv"
+    assert config.data.stays[0] == "people"
+    assert config.data.stays[1].path == "people.csv"
     assert config.decisions.value.revenue == "tenure_months"
     assert "CHANGE THIS" in files["decisions.yaml"]
 

@@ -26,8 +26,9 @@ def test_availability_defaults_to_when_it_happened(tmp_path: Path) -> None:
     write(tmp_path, e="id,t\n1,2024-01-03 10:00\n", h="id,a,b,p\n1,2024-01-01,2024-01-20,1.5\n")
     _, rows = loaded(tmp_path, declared(e=EVENTS, h=HISTORY))
     assert rows["customers"][0] == {
-        "customer_id": "1", "start": naive(2024, 1, 1), "start_available_at": naive(2024, 1, 1),
-        "end": naive(2024, 2, 1), "end_available_at": naive(2024, 2, 1),
+        "customer_id": "1", "subscription_id": None, "start": naive(2024, 1, 1),
+        "start_available_at": naive(2024, 1, 1), "end": naive(2024, 2, 1), "end_available_at": naive(2024, 2, 1),
+        "end_reason": None, "notice": None,
     }  # fmt: skip
     assert rows["e"] == [
         {

@@ -76,7 +76,7 @@ def read_rows(file: Path, columns: Sequence[str], findings: Findings) -> Iterato
     DataError
         The file cannot be read, is not UTF-8 or not CSV, is empty, lacks a column or has one twice.
     """
-    reader = csv.reader(io.StringIO(_text(file), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(file_text(file), newline=""), strict=True)
     try:
         header = next(reader, None)
         if not header:
@@ -94,7 +94,14 @@ def read_rows(file: Path, columns: Sequence[str], findings: Findings) -> Iterato
         raise _refused(file, f"line {reader.line_num} is not CSV: {e}", "Export it again, quoting as RFC 4180.") from e
 
 
-def _text(file: Path) -> str:
+def file_text(file: Path) -> str:
+    """The text of a file.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, or is not UTF-8.
+    """
     try:
         raw = file.read_bytes()
     except FileNotFoundError as e:

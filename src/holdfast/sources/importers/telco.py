@@ -17,19 +17,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from holdfast.artifacts.files import TEMPORARY, writing_folder
-from holdfast.clock import Grid, naive
-from holdfast.errors import DataError, Problem, UsageError
+from holdfast.clock import Grid, iso, naive
+from holdfast.errors import DataError, Problem
 from holdfast.sources.importers.strict_csv import Findings, Row, read_rows
+from holdfast.sources.importers.writing import write_tables
 
 EXTRACT = datetime(2020, 1, 1, tzinfo=UTC)
 """IBM gives no date. Any first of a month serves; only distances to it matter."""
 
-TABLES = ("customers", "plans", "invoices")
 MAX_TENURE = 1200
 MAX_PRICE = Decimal(1_000_000)
 _DAY = timedelta(days=1)
@@ -75,7 +74,7 @@ INVOICES = pa.schema(
 
 
 @dataclass(frozen=True)
-class ImportSummary:
+class TelcoSummary:
     """What an import wrote.
 
     Attributes
@@ -93,6 +92,12 @@ class ImportSummary:
     churners: int
     blank_total_charges: int
 
+    def facts(self) -> dict[str, Any]:
+        """What is worth saying of it."""
+        return {
+            "extract": iso(self.extract), "churners": self.churners, "blank_total_charges": self.blank_total_charges,
+        }  # fmt: skip
+
 
 @dataclass(frozen=True)
 class _Customer:
@@ -108,7 +113,7 @@ class _Customer:
         return naive(_GRID.step(EXTRACT, months - self.tenure) - _DAY)
 
 
-def import_telco(file: Path, out: Path) -> ImportSummary:
+def import_telco(file: Path, out: Path) -> TelcoSummary:
     """Write ``out/customers``, ``out/plans`` and ``out/invoices`` from IBM's Telco CSV, all or nothing.
 
     Parameters
@@ -126,29 +131,15 @@ def import_telco(file: Path, out: Path) -> ImportSummary:
         ``out`` cannot be written.
     """
     customers = _read(file)
-    _check_replaceable(out)
     tables = {"customers": _customers(customers), "plans": _plans(customers), "invoices": _invoices(customers)}
-    with writing_folder(out) as folder:
-        for name, table in tables.items():
-            (folder / name).mkdir()
-            pq.write_table(table, folder / name / "part-0.parquet")
-    return ImportSummary(
+    rows = write_tables(out, tables)
+    return TelcoSummary(
         out=out,
         extract=EXTRACT,
-        rows={name: table.num_rows for name, table in tables.items()},
+        rows=rows,
         churners=sum(c.churned for c in customers),
         blank_total_charges=sum(c.blank_total for c in customers),
     )
-
-
-def _check_replaceable(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file", fix="Name a folder.")
-    others = sorted(p.name for p in out.iterdir() if p.name not in TABLES) if out.is_dir() else []
-    others = [name for name in others if not name.startswith(TEMPORARY)]
-    if others:
-        listed = ", ".join(others[:5])
-        raise UsageError(f"{out} holds other things, which an import would remove: {listed}", fix="Name a new folder.")
 
 
 def _read(file: Path) -> list[_Customer]:

@@ -1,0 +1,145 @@
+"""One declared table, from its files or database to a canonical engine table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from holdfast.artifacts.engine import Engine
+from holdfast.artifacts.versions import instant
+from holdfast.config.data import CustomersTable, Table
+from holdfast.errors import DataError, Problem
+from holdfast.sources.canonical import canonical_columns, parsed
+from holdfast.sources.checks import RowCheck, customer_checks, row_checks
+from holdfast.sources.contract import Finding, Report, findings, kept, masked, mixed_zones, rows_of
+from holdfast.sources.customers import beside
+from holdfast.sources.databases import Databases
+from holdfast.sources.files import require_columns, table_files
+from holdfast.sources.identity import PARTS, overlapping, require_churner, settle, unique_values
+
+MANY_FILES = 100
+"""Of more files than this, none is searched for the first violation."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is the same for all tables of a project.
+
+    Attributes
+    ----------
+    known_as_of : rows available from then on do not exist
+    now : the wall clock
+    known : the name of the table with stays, and its `holdfast.sources.customers.spans`, once it is there
+    """
+
+    engine: Engine
+    root: Path
+    databases: Databases
+    churn: str
+    known_as_of: datetime
+    now: datetime
+    known: tuple[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A canonical table, the rows that were read, the exact copies left out, and what was warned of or dropped."""
+
+    table: Any
+    rows: int
+    duplicates: int
+    findings: tuple[Finding, ...]
+
+
+def load_table(load: Load, name: str, config: Table, number: int) -> Loaded:
+    """Read, type and check one table.
+
+    Raises
+    ------
+    DataError
+        It is missing, empty, or not as declared.
+    StoreError
+        Its database cannot be read.
+    """
+    engine = load.engine
+    if config.database is not None:
+        files: Sequence[Path]
+        files, place = load.databases.files(name, config, load.known_as_of)
+    else:
+        files = table_files(load.root, config.path or "", where=f"data.tables.{name}.path")
+        place = str(load.root / (config.path or ""))
+    where = f"table '{name}' ({place})"
+    require_columns(engine.columns(files), config, where)
+    cells, raw, columns = _cells(load, config, files, f"raw_{number}")
+    if load.known is not None:
+        cells = beside(cells, load.known[1])
+    checks = row_checks(cells, config, columns, now=load.now)
+    if load.known is not None:
+        checks += customer_checks(cells, config, load.known[0])
+    report = Report(where, lambda check: _first_file(load, config, files, check))
+
+    masks = engine.materialize(masked(cells, columns, checks), f"source_{number}")
+    rows, bad = rows_of(engine, masks)
+    if not rows and _is_empty(engine, raw, config):
+        raise DataError("a source is empty", [Problem(where, "has no rows", "Check the export.")])
+    found = findings(engine, masks, cells, checks, rows, report) if bad else []
+    table, mixed = mixed_zones(engine, masks, cells, config, columns, rows, report)
+    found += mixed
+    _require_none(found, where)
+    table = (kept(table, checks) if bad else table).select(*columns)
+
+    table, duplicates, contradictions = settle(engine, table, config, where, name=f"source_{number}")
+    found += contradictions
+    for look in (unique_values, overlapping):
+        table, more = look(engine, table, config, where)
+        found += more
+    _require_none(found, where)
+    if isinstance(config, CustomersTable) and config.start is not None and load.churn == "contractual" and rows:
+        require_churner(engine, table, config, where)
+    if any(finding.done == "drop" for finding in found) or duplicates:
+        table = engine.materialize(table, f"settled_{number}")
+        engine.drop(*(f"source_{number}{part}" for part in ("", *PARTS)))
+        if not engine.to_arrow(table.limit(1)).num_rows:
+            raise DataError("a source is empty", [Problem(where, "has no rows left: every one was dropped")])
+    return Loaded(table, rows, duplicates, tuple(found))
+
+
+def _cells(load: Load, config: Table, files: Sequence[Path], name: str) -> tuple[Any, Any, Any]:
+    """The parsed rows that exist by ``known_as_of``, the raw table, and what the canonical columns are."""
+    raw = load.engine.read(files, name, text=files[0].suffix.lower() == ".csv")
+    columns = canonical_columns(config, raw)
+    cells = parsed(raw, columns, config.timezone)
+    available = next((cells[c] for c in ("available_at", "start_available_at") if c in cells.columns), None)
+    if available is not None:
+        cells = cells.filter((available < instant(load.known_as_of)) | available.isnull())
+    return cells, raw, columns
+
+
+def _require_none(found: Sequence[Finding], where: str) -> None:
+    if problems := [f.problem for f in found if f.done == "error"]:
+        raise DataError(f"{where} is not as declared", problems)
+
+
+def _is_empty(engine: Engine, raw: Any, config: Table) -> bool:
+    """Whether the source has no rows, rather than none that were known; a database may have kept those back."""
+    return config.database is None and not engine.to_arrow(raw.limit(1)).num_rows
+
+
+def _first_file(load: Load, config: Table, files: Sequence[Path], check: RowCheck) -> str | None:
+    """The name of the first of several files with a row that violates a check, if it is about a row by itself."""
+    if not 1 < len(files) <= MANY_FILES:
+        return None
+    for file in files:
+        if set(config.source_columns()) <= set(load.engine.columns([file])):
+            cells, _, columns = _cells(load, config, [file], "one_file")
+            same = [c for c in row_checks(cells, config, columns, now=load.now) if _is_same(c, check)]
+            if same and load.engine.to_arrow(cells.filter(same[0].bad).limit(1)).num_rows:
+                return file.name
+    return None
+
+
+def _is_same(one: RowCheck, other: RowCheck) -> bool:
+    return (one.check, one.source, one.what) == (other.check, other.source, other.what)
