@@ -10,6 +10,10 @@ import calendar
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal
+
+Every = Literal["month", "week", "day"]
+"""How often cutoffs come."""
 
 MONTHS_PER_YEAR = 12
 DAYS_PER_WEEK = 7

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import random
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,76 +14,27 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from holdfast.artifacts.dataset import Dataset
+from holdfast.audit import oracle_features
+from holdfast.audit import oracle_snapshots as oracle
 from holdfast.errors import ConfigError, DataError, NotReadyError, UsageError
 from holdfast.pipelines.bootstrap import Workspace, open_workspace
-from holdfast.pipelines.build import build
+from holdfast.pipelines.build import build, planned_cutoffs
+from holdfast.pipelines.knowledge import dataset_id, facts, knowledge_of, open_sources
+from holdfast.snapshots.population import STATES
 from holdfast.stores.offline import latest_dataset
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "property"))
 import companies
-import time_oracle as oracle
+from company_files import ANCHORS, FIRST, LAST, WANTED, Rows, as_csv, bytes_of, fresh, written
 
-ANCHORS = (1, 31)
-FIRST, LAST = 2023 * 12 + 8, 2024 * 12 + 1
 KNOWN = datetime(2024, 4, 20, tzinfo=UTC)
-WANTED: dict[str, Any] = {
-    **companies.FEW_WANTED,
-    "values": {"price": companies.WANTED["values"]["price"]},
-    "measures": {
-        "calls": {**companies.WANTED["measures"]["calls"], "windows": ["2m"]},
-        "spent": {**companies.WANTED["measures"]["spent"], "aggregations": ["sum", "std"]},
-        "tickets": {**companies.WANTED["measures"]["tickets"], "aggregations": ["count"]},
-    },
-}
-DIGITS = {"limit": 3, "price": 2, "minutes": 1, "spent": 2, "severity": 0}
-NAMES = {
-    "customers": {"start_available_at": "start_known", "end_available_at": "end_known"},
-    "plans": {"available_at": "known", "closed_available_at": "closed_known"},
-    "Usage-2": {"event_id": "id", "event_time": "time", "available_at": "known", "deleted": "gone"},
-    "usage_2": {"event_time": "time", "event_id": None, "available_at": None, "deleted": None},
-    "tickets": {"event_time": "time", "event_id": None, "available_at": None, "deleted": None},
-}
-Rows = Mapping[str, Sequence[oracle.Row]]
-
-
-def cell(name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    digits = DIGITS.get(name)
-    if digits and isinstance(value, int):
-        return f"{'-' if value < 0 else ''}{abs(value) // 10**digits}.{abs(value) % 10**digits:0{digits}d}"
-    return str(value)
-
-
-def as_csv(rows: Rows, name: str) -> str:
-    """A table as the business would export it."""
-    columns = {c: NAMES[name].get(c, c.removeprefix("c_")) for c in companies.COLUMNS[name]}
-    columns["customer_id"] = "customer"
-    columns = {c: n for c, n in columns.items() if n is not None}
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(columns.values())
-    writer.writerows([cell(n, r[c]) for c, n in columns.items()] for r in rows[name])
-    return text.getvalue()
 
 
 @pytest.fixture(scope="module")
 def rows() -> dict[str, list[oracle.Row]]:
     return fresh(14)
-
-
-def fresh(seed: int) -> dict[str, list[oracle.Row]]:
-    chance = companies.Chance(seed)
-    chance.anchor = 31
-    found = companies.company(chance, 40)
-    # files say what the contract asks for: a row of somebody, text that is not blank, versions that do not overlap
-    for row in found["plans"]:
-        row["valid_to"] = None
-        row["closed_available_at"] = None
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -103,60 +53,29 @@ def project(tmp_path: Path) -> Callable[..., Workspace]:
     return make
 
 
-def written(root: Path, rows: Rows, sets: Sequence[str] = ()) -> Workspace:
-    conf = root / "conf" / "small"
-    if not conf.exists():
-        conf.mkdir(parents=True)
-        tables = {
-            n: {**t, "path": f"{i}.csv"} for i, (n, t) in enumerate(companies.DATA["tables"].items())
-        }  # fmt: skip
-        cutoffs = {"anchor_days": list(ANCHORS), "first": oracle.grid(1, FIRST).date().isoformat()}
-        cutoffs["last"] = oracle.grid(31, LAST).date().isoformat()
-        sections = {
-            "data": {**companies.DATA, "tables": tables, "cutoffs": cutoffs},
-            "features": WANTED,
-            "training": {"estimators": {"logistic": {}}, "threads": 1},
-            "scoring": {},
-            "decisions": {
-                "value": {"revenue": "price"},
-                "actions": {"call": {"label": "Call", "cost": 5, "retention": 0.1, "tiers": ["high"]}},
-            },
-            "monitoring": {},
-            "serving": {},
-        }
-        for section, content in sections.items():
-            (conf / f"{section}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-        (root / "var" / "small" / "sources").mkdir(parents=True)
-    sources = root / "var" / "small" / "sources"
-    for i, table in enumerate(companies.COLUMNS):
-        (sources / f"{i}.csv").write_text(as_csv(rows, table))
-    return open_workspace("small", root=root, sets=list(sets), environ={})
-
-
-def bytes_of(dataset: Dataset) -> dict[str, str]:
-    files = sorted(p for p in dataset.path.rglob("*") if p.is_file())
-    return {p.relative_to(dataset.path).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
 def test_a_dataset_is_what_the_oracle_says(base: Dataset, rows: Rows) -> None:
     """Through CSV, contract, two anchor days and Parquet."""
     dataset = base
     known = KNOWN.replace(tzinfo=None)
     expected: dict[tuple[str, datetime], dict[str, Any]] = {}
+    left_out: dict[str, int] = {}
+    churn = oracle.Churn()
     for anchor in ANCHORS:
         for k in range(FIRST, LAST + 1):
             at = oracle.grid(anchor, k)
-            window, by = oracle.horizon_window(at, anchor, lead_days=0, horizon="1m", wait_days=0)
+            by = oracle.label_window(at, anchor, churn)[2]
             for customer in rows["customers"]:
-                one = oracle.snapshot(customer, at, window, by, known_as_of=known, complete_through=known)
-                if one:
+                one = oracle.snapshot([customer], at, anchor, churn, known_as_of=known, complete_through=known)
+                if one and one[0] not in STATES:
+                    left_out[one[0]] = left_out.get(one[0], 0) + 1
+                elif one:
                     expected[customer["customer_id"], at] = {"state": one[0], "label": one[1], "label_available_at": by}
             customers = {c for c, cutoff in expected if cutoff == at}
-            told = oracle.features(
+            told = oracle_features.features(
                 rows, companies.DATA, WANTED, cutoff=at, anchor=anchor, customers=customers
             )  # fmt: skip
             for customer, values in told.items():
-                expected[customer, at] |= {n: oracle.float32(v) for n, v in values.items()}
+                expected[customer, at] |= {n: oracle_features.float32(v) for n, v in values.items()}
     found = {(r.pop("customer_id"), r.pop("cutoff")): r for r in dataset.read(state=None).to_pylist()}
     assert found.keys() == expected.keys()
     for key, values in found.items():
@@ -165,6 +84,9 @@ def test_a_dataset_is_what_the_oracle_says(base: Dataset, rows: Rows) -> None:
     assert manifest.snapshots == len(expected)
     assert manifest.matured == sum(v["state"] == "matured" for v in expected.values())
     assert manifest.positives == sum(v["label"] or 0 for v in expected.values())
+    assert left_out.keys() == {"notice", "start_not_known", "ended_but_not_known"}
+    assert manifest.notes == {"excluded": left_out}
+    assert sum(sum(c.excluded.values()) for c in manifest.cutoffs) == sum(left_out.values())
 
 
 def test_the_same_inputs_give_the_same_bytes_in_any_order_on_any_number_of_threads(
@@ -233,14 +155,12 @@ def test_one_changed_cell_changes_the_id(
 
 
 def the_id(workspace: Workspace, **how: Any) -> str:
-    from holdfast.pipelines import build as module
-
     with workspace.engine() as engine:
-        sources = module.open_sources(workspace, engine)
-        knowledge = module.knowledge_of(workspace.config, sources, KNOWN)
-        grid = module.planned_cutoffs(engine, workspace.config, sources, knowledge, how.get("cutoffs"))
-        facts = {n: module._facts(engine, s.table, knowledge) for n, s in sources.tables.items()}
-        return module._dataset_id(workspace.config, grid, facts, knowledge)
+        config = workspace.config
+        sources = open_sources(workspace, engine, KNOWN)
+        knowledge = knowledge_of(config, sources, KNOWN)
+        planned = planned_cutoffs(engine, config, sources, knowledge, how.get("cutoffs"))
+        return dataset_id(config, planned, facts(engine, sources, config.data, KNOWN), knowledge)
 
 
 def test_configuration_and_cutoffs_are_part_of_the_id(project: Callable[..., Workspace], rows: Rows) -> None:
@@ -302,13 +222,18 @@ def test_sources_that_are_not_there_yet(project: Callable[..., Workspace], rows:
 
 
 def test_nobody_at_risk_and_nobody_who_leaves(project: Callable[..., Workspace], rows: Rows) -> None:
-    far = datetime(2030, 1, 1)  # noqa: DTZ001
+    far = datetime(2024, 4, 10)  # noqa: DTZ001
     few = ["features.measures={}", "features.values={}"]
-    late = [{**r, "start": far, "end": None, "end_available_at": None} for r in rows["customers"]]
+    late = [
+        {**r, "start": far, "start_available_at": far, "end": None, "end_available_at": None, "notice": None}
+        for r in rows["customers"]
+    ]
     late[0] |= {"end": far, "end_available_at": far}
     with pytest.raises(DataError, match="no customer is at risk at any cutoff"):
         build(project({**rows, "customers": late}, sets=few), known_as_of=KNOWN)
     stay = [{**r, "end": None, "end_available_at": None} for r in rows["customers"]]
     stay[0] |= {"end": far, "end_available_at": far}
-    with pytest.raises(DataError, match="no customer ends in any of"):
+    with pytest.raises(DataError, match="no customer churns in any of"):
         build(project({**rows, "customers": stay}, sets=few), known_as_of=KNOWN)
+    with pytest.raises(DataError, match=r"--cutoffs last: no customer churns in the label window of the last matured"):
+        build(project({**rows, "customers": stay}, sets=few), known_as_of=KNOWN, cutoffs="last")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-import time_oracle as oracle
 
 from holdfast.artifacts.engine import Engine
+from holdfast.audit import oracle_snapshots as oracle
 from holdfast.config.data import DataSection
 from holdfast.config.features import FeaturesSection
 
@@ -18,6 +19,11 @@ US, SECOND, DAY = timedelta(microseconds=1), timedelta(seconds=1), timedelta(day
 FIRST_MONTH, LAST_MONTH = 2023 * 12 + 5, 2024 * 12 + 4
 """Cutoffs: over two year ends, a leap day and a clipped February."""
 DELAY_DAYS = 3
+LONG_DELAY = 40
+GRACE_DAYS = 10
+CUSTOMERS = 70
+EXAMPLES = int(os.environ.get("HOLDFAST_PROPERTY_EXAMPLES", "8"))
+"""Companies of `CUSTOMERS` a test generates: 560 customers' histories; 286 companies are 20,000 (`make prove`)."""
 KINDS = ("call", "chat", "it's", "")
 
 DATA: dict[str, Any] = {
@@ -25,7 +31,8 @@ DATA: dict[str, Any] = {
     "tables": {
         "customers": {
             "kind": "customers", "path": "customers.parquet", "key": "customer", "start": "start", "end": "end",
-            "start_available_at": "start_known", "end_available_at": "end_known",
+            "start_available_at": "start_known", "end_available_at": "end_known", "end_reason": "reason",
+            "notice": "notice",
             "columns": {
                 "region": {"type": "category", "known_at": "start"},
                 "limit": {"type": "number", "scale": 3, "known_at": "start"},
@@ -54,16 +61,26 @@ DATA: dict[str, Any] = {
             "kind": "events", "path": "visits.parquet", "key": "customer", "time": "time", "delay": f"{DELAY_DAYS}d",
             "columns": {"spent": {"type": "number", "scale": 2}},
         },
+        "parcels": {
+            "kind": "events", "path": "parcels.parquet", "key": "customer", "time": "time", "delay": f"{LONG_DELAY}d",
+            "columns": {"grams": {"type": "number", "scale": 0}},
+        },
+        "extras": {
+            "kind": "customers", "path": "extras.parquet", "key": "customer",
+            "columns": {"town": {"type": "category", "known_at": "start"}},
+        },
         "tickets": {
             "kind": "events", "path": "tickets.parquet", "key": "customer", "time": "time",
             "columns": {"severity": {"type": "number", "scale": 0}},
         },
     },
 }  # fmt: skip
-ALL = ["count", "sum", "mean", "std", "min", "max", "trend", "ratio", "recency"]
+ALL = [
+    "count", "sum", "mean", "std", "min", "max", "first", "last", "n_unique", "trend", "ratio", "recency", "mean_gap",
+]  # fmt: skip
 WANTED: dict[str, Any] = {
-    "windows": ["1m", "3m", "12m"],
-    "attributes": {"region": "region", "limit": "limit", "vip": "vip"},
+    "windows": ["1m", "3m"],
+    "attributes": {"region": "region", "limit": "limit", "customers.vip": "vip", "extras.town": "town"},
     "values": {
         "price": {
             "table": "plans", "column": "price", "label": "price",
@@ -71,15 +88,17 @@ WANTED: dict[str, Any] = {
         },
         "contract": {
             "table": "plans", "column": "contract", "label": "contract",
-            "aggregations": ["value", "changes", "days_since_change"], "windows": ["2m"],
+            "aggregations": ["value", "changes", "days_since_change"], "windows": ["2m", "40d"],
         },
         "until": {"table": "plans", "column": "until", "label": "until", "aggregations": ["months_until"]},
     },
     "measures": {
-        "minutes": {"table": "Usage-2", "column": "minutes", "label": "minutes", "aggregations": ALL},
+        "minutes": {
+            "table": "Usage-2", "column": "minutes", "label": "minutes", "windows": ["3m", "12m"], "aggregations": ALL,
+        },
         "calls": {
-            "table": "Usage-2", "label": "calls", "where": {"kind": ["call", "it's"]}, "windows": ["2m", "6m"],
-            "aggregations": ["count", "share", "trend", "ratio", "recency"],
+            "table": "Usage-2", "label": "calls", "where": {"kind": ["call", "it's"]}, "windows": ["2m", "6m", "2w"],
+            "aggregations": ["count", "share", "trend", "ratio", "recency", "mean_gap"],
         },
         "paid_minutes": {
             "table": "Usage-2", "column": "minutes", "label": "paid", "where": {"paid": ["true"], "kind": ["chat"]},
@@ -93,7 +112,30 @@ WANTED: dict[str, Any] = {
             "table": "Usage-2", "column": "paid", "label": "paid", "windows": ["3m"],
             "aggregations": ["sum", "mean", "min", "trend"],
         },
-        "spent": {"table": "usage_2", "column": "spent", "label": "spent", "windows": ["3m"], "aggregations": ALL},
+        "kinds": {
+            "table": "Usage-2", "column": "minutes", "label": "minutes", "by": {"kind": ["call", "chat", " it's"]},
+            "windows": ["2m", "45d"], "aggregations": ["share", "mean", "last"],
+        },
+        "free": {
+            "table": "Usage-2", "label": "free", "where": {"paid": ["false"]}, "by": {"kind": ["chat"]},
+            "windows": ["3m", "29d"], "aggregations": ["count", "share", "trend", "mean_gap"],
+        },
+        "variety": {
+            "table": "Usage-2", "column": "kind", "label": "kinds", "windows": ["1m", "4m", "10d"],
+            "aggregations": ["n_unique"],
+        },
+        "net": {
+            "table": "Usage-2", "expression": "-(minutes - 1.25) * 2 + paid * minutes", "label": "net",
+            "windows": ["3m", "30d"], "aggregations": ["sum", "std", "min", "first", "last", "trend", "n_unique"],
+        },
+        "spent": {
+            "table": "usage_2", "column": "spent", "label": "spent", "windows": ["1m", "3m", "20d"],
+            "aggregations": ALL,
+        },
+        "parcels": {
+            "table": "parcels", "column": "grams", "label": "grams", "windows": ["1m", "2m", "5m", "45d"],
+            "aggregations": ["count", "sum", "min", "first", "last", "n_unique", "trend", "ratio", "recency"],
+        },
         "visits": {
             "table": "usage_2", "label": "visits", "windows": ["3m"],
             "aggregations": ["count", "trend", "ratio", "recency"],
@@ -108,14 +150,20 @@ WANTED: dict[str, Any] = {
 FEW_WANTED: dict[str, Any] = {
     **WANTED,
     "windows": ["3m"],
-    "measures": {name: WANTED["measures"][name] for name in ("calls", "paid", "visits", "tickets")},
+    "measures": {
+        **{name: WANTED["measures"][name] for name in ("calls", "paid", "visits", "tickets")},
+        "parcels": {**WANTED["measures"]["parcels"], "aggregations": ["sum", "min", "last", "trend", "ratio"]},
+    },
 }
 """Enough of every path for what compares fast with fast."""
 TIME, INT, TEXT = pa.timestamp("us"), pa.int64(), pa.string()
+STAYS: dict[str, pa.DataType] = {
+    "customer_id": TEXT, "subscription_id": TEXT, "start": TIME, "start_available_at": TIME, "end": TIME,
+    "end_available_at": TIME, "end_reason": TEXT, "notice": TIME,
+}  # fmt: skip
 COLUMNS: dict[str, dict[str, pa.DataType]] = {
     "customers": {
-        "customer_id": TEXT, "start": TIME, "start_available_at": TIME, "end": TIME, "end_available_at": TIME,
-        "c_region": TEXT, "c_limit": INT, "c_vip": INT,
+        **STAYS, "c_region": TEXT, "c_limit": INT, "c_vip": INT,
     },
     "plans": {
         "customer_id": TEXT, "valid_from": TIME, "valid_to": TIME, "available_at": TIME, "closed_available_at": TIME,
@@ -129,12 +177,17 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "customer_id": TEXT, "event_id": TEXT, "event_time": TIME, "available_at": TIME, "deleted": INT,
         "c_spent": INT,
     },
+    "parcels": {
+        "customer_id": TEXT, "event_id": TEXT, "event_time": TIME, "available_at": TIME, "deleted": INT,
+        "c_grams": INT,
+    },
+    "extras": {"customer_id": TEXT, "c_town": TEXT},
     "tickets": {
         "customer_id": TEXT, "event_id": TEXT, "event_time": TIME, "available_at": TIME, "deleted": INT,
         "c_severity": INT,
     },
 }  # fmt: skip
-EVENT_TABLES = ("Usage-2", "usage_2", "tickets")
+EVENT_TABLES = ("Usage-2", "usage_2", "parcels", "tickets")
 
 
 def sections() -> tuple[DataSection, FeaturesSection, FeaturesSection]:
@@ -186,6 +239,12 @@ def company(chance: Chance, size: int, prefix: str = "c") -> dict[str, list[orac
             time = chance.instant()
             row = _event(customer, time, time + DELAY_DAYS * DAY)
             rows["usage_2"].append({**row, "c_spent": chance.number(10**7)})
+        for _ in range(chance.choice([0, 1, 4])):
+            time = chance.instant()
+            parcel = _event(customer, time, time + LONG_DELAY * DAY)
+            rows["parcels"].append({**parcel, "c_grams": chance.choice([None, 1, 1, 250, chance.number(10**4)])})
+        if chance.maybe(0.7):
+            rows["extras"].append({"customer_id": customer, "c_town": chance.choice(["Ulm", None])})
         for _ in range(chance.choice([0, 2, 6])):
             time = chance.instant()
             ticket = {**_event(customer, time, time), "c_severity": chance.number(4)}
@@ -212,19 +271,49 @@ def _begun(chance: Chance, rows: list[oracle.Row]) -> list[oracle.Row]:
 def _customer(chance: Chance, customer: str) -> oracle.Row:
     start = chance.instant(FIRST_MONTH - 14, LAST_MONTH - 1)
     end = max(start, chance.instant(FIRST_MONTH - 2)) if chance.maybe(0.6) else None
-    news = None if end is None else chance.later(end)
-    if end is None and chance.maybe(0.2):
-        news = chance.instant()  # the time of some other news: without an end it says nothing
     return {
-        "customer_id": customer,
-        "start": start,
-        "start_available_at": max(start, chance.later(start)),
-        "end": end,
-        "end_available_at": news,
+        **_stay(chance, customer, None, start, end),
         "c_region": chance.choice(["north", "süd", None]),
         "c_limit": chance.number(10**9),
         "c_vip": chance.choice([0, 1, None]),
     }
+
+
+def _stay(chance: Chance, customer: str, number: str | None, start: datetime, end: datetime | None) -> oracle.Row:
+    news = None if end is None else chance.later(end)
+    if end is None and chance.maybe(0.2):
+        news = chance.instant()  # the time of some other news: without an end it says nothing
+    notice = chance.instant() if chance.maybe(0.15) else None
+    if notice is not None and end is not None:
+        notice = min(notice, end)
+    return {
+        "customer_id": customer,
+        "subscription_id": number,
+        "start": start,
+        "start_available_at": max(start, chance.later(start)) if number is None else chance.later(start),
+        "end": end,
+        "end_available_at": news,
+        "end_reason": None if end is None else chance.choice(["moved", "price", None]),
+        "notice": notice,
+    }
+
+
+GAPS = (-40 * DAY, -DAY, 0 * US, 0 * US, US, GRACE_DAYS * DAY - US, GRACE_DAYS * DAY, GRACE_DAYS * DAY + US, 70 * DAY)
+"""From the end of a stay to the start of the next: overlaps, none, and a hair around the grace."""
+
+
+def stays(chance: Chance, customer: str) -> list[oracle.Row]:
+    """Stays of one customer: overlapping, consecutive, with gaps about as long as the grace, empty, open."""
+    found: list[oracle.Row] = []
+    start = chance.instant(FIRST_MONTH - 6, LAST_MONTH - 4)
+    for n in range(chance.choice([1, 1, 2, 3, 5])):
+        length = chance.choice([0 * US, US, 20 * DAY, 31 * DAY, 90 * DAY])
+        end: datetime | None = start + length if chance.maybe(0.4) else max(start, chance.instant(FIRST_MONTH - 2))
+        if chance.maybe(0.2):
+            end = None
+        found.append(_stay(chance, customer, f"{customer}/{n}", start, end))
+        start = (end or chance.instant(FIRST_MONTH - 2)) + chance.choice(GAPS)
+    return chance.sample(found, len(found))
 
 
 def _event(customer: str, time: datetime, known: datetime) -> oracle.Row:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from holdfast.artifacts.schema import FeatureSchema
-from holdfast.clock import iso, naive, parse_instant
+from holdfast.clock import Every, iso, naive, parse_instant
 from holdfast.errors import NotFoundError, StoreError
 from holdfast.types import DatasetId, History
 
@@ -33,6 +33,8 @@ class CutoffCount:
     label_available_at : when the labels of this cutoff are known
     snapshots, positives : counts; positives among the matured only
     states : snapshots by state (matured, immature, in_lead)
+    excluded : who is not among the snapshots, by reason (`holdfast.snapshots.population.EXCLUDED`)
+    other_reason : matured snapshots of customers who left in the label window for a reason that is no churn
     """
 
     cutoff: datetime
@@ -40,6 +42,16 @@ class CutoffCount:
     snapshots: int
     positives: int
     states: dict[str, int]
+    excluded: dict[str, int] = field(default_factory=dict)
+    other_reason: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "cutoff": iso(self.cutoff), "label_available_at": iso(self.label_available_at)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> CutoffCount:
+        times = {name: parse_instant(data[name]) for name in ("cutoff", "label_available_at")}
+        return cls(**{**data, **times})
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,9 @@ class DatasetManifest:
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Per table: rows, rows known, hash, and notes (versions, duplicates, dropped)."""
     notes: dict[str, Any] = field(default_factory=dict)
+    every: Every = "month"
+    basis: dict[str, str] = field(default_factory=dict)
+    """What the features rest on: a later build can tell which of them still hold (`holdfast.pipelines.reuse`)."""
 
     @property
     def snapshots(self) -> int:
@@ -85,23 +100,16 @@ class DatasetManifest:
             "history": self.history,
             "reconstructed_why": self.reconstructed_why,
             "anchor_days": list(self.anchor_days),
+            "every": self.every,
             "label": self.label,
             "snapshots": self.snapshots,
             "matured": self.matured,
             "positives": self.positives,
             "end_state": self.schema.end_state,
-            "cutoffs": [
-                {
-                    "cutoff": iso(c.cutoff),
-                    "label_available_at": iso(c.label_available_at),
-                    "snapshots": c.snapshots,
-                    "positives": c.positives,
-                    "states": c.states,
-                }
-                for c in self.cutoffs
-            ],
+            "cutoffs": [c.to_json() for c in self.cutoffs],
             "sources": self.sources,
             "notes": self.notes,
+            "basis": self.basis,
             "features": self.schema.to_json(),
         }
 
@@ -115,20 +123,13 @@ class DatasetManifest:
             history=data["history"],
             reconstructed_why=data["reconstructed_why"],
             anchor_days=tuple(data["anchor_days"]),
+            every=data["every"],
             label=data["label"],
             schema=FeatureSchema.from_json(data["features"]),
-            cutoffs=tuple(
-                CutoffCount(
-                    parse_instant(c["cutoff"]),
-                    parse_instant(c["label_available_at"]),
-                    c["snapshots"],
-                    c["positives"],
-                    c["states"],
-                )
-                for c in data["cutoffs"]
-            ),
+            cutoffs=tuple(CutoffCount.from_json(c) for c in data["cutoffs"]),
             sources=data["sources"],
             notes=data["notes"],
+            basis=data.get("basis", {}),
         )
 
 

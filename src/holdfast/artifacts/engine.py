@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+BatchFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A Parquet file to write: ``rows`` is an expression, all of one cutoff."""
+
+    file: Path
+    cutoff: datetime
+    rows: Any
+
 
 class Engine(Protocol):
     """Runs Ibis expressions. Tables it makes live until the engine is closed.
 
-    Implementations: `holdfast.stores.engine.DuckDBEngine`; PySpark follows (DESIGN section 4).
+    Implementations: `holdfast.stores.engine.DuckDBEngine` and `holdfast.stores.spark_engine.SparkEngine`. Both give
+    the same values, bit for bit; tests/conformance/test_engines.py holds them to it.
     """
 
     def columns(self, files: Sequence[Path]) -> dict[str, str]:
@@ -35,3 +49,20 @@ class Engine(Protocol):
 
     def row_hash(self, table: Any, columns: Sequence[str]) -> Any:
         """An int64 expression: a hash of each row's columns (integers, texts and times)."""
+
+    def map_batches(self, expression: Any, function: BatchFunction, schema: pa.Schema, name: str) -> Any:
+        """Keep what ``function`` makes of an expression's rows as a table of ``schema``; it runs where the rows are.
+
+        It is pickled, and called with some of the rows, in no order, as often as there are places where rows are.
+        """
+
+    def write_parts(self, parts: Sequence[Part], schema: pa.Schema) -> list[int]:
+        """Write Parquet files of ``schema``, in customer_id order, and return the rows of each.
+
+        Every engine writes the same bytes. The files' folders are there already.
+
+        Raises
+        ------
+        DataError
+            A part lacks a column, has rows of another cutoff, or repeats a customer.
+        """

@@ -30,6 +30,7 @@ class FeatureSpec:
     window : ``3m``, ``6m``, ``12m`` or ``""`` for a value at the cutoff
     null_means : what a null says
     end_state : the value is known only as of the extract (DESIGN section 1)
+    definition : how it is computed, in words
     """
 
     name: str
@@ -41,6 +42,7 @@ class FeatureSpec:
     window: str = ""
     null_means: str = ""
     end_state: bool = False
+    definition: str = ""
 
     @property
     def arrow_type(self) -> pa.DataType:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast.clock import iso
 from holdfast.errors import NotReadyError, UsageError, did_you_mean
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.sources.fetch import DATASETS, FetchSpec, fetch
-from holdfast.sources.importers.telco import ImportSummary, import_telco
+from holdfast.sources.importers.cdnow import CdnowSummary, import_cdnow
+from holdfast.sources.importers.telco import TelcoSummary, import_telco
 
 DOWNLOADS = "downloads"
-IMPORTERS: dict[str, Callable[[Path, Path], ImportSummary]] = {"telco": import_telco}
+ImportSummary = TelcoSummary | CdnowSummary
+IMPORTERS: dict[str, Callable[[Path, Path], ImportSummary]] = {"telco": import_telco, "cdnow": import_cdnow}
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,8 @@ class ImportReport:
     summary: ImportSummary
 
     def to_json(self) -> dict[str, Any]:
-        summary = self.summary
-        return {
-            "dataset": self.dataset,
-            "file": str(self.file),
-            "sources": str(summary.out),
-            "extract": iso(summary.extract),
-            "rows": summary.rows,
-            "churners": summary.churners,
-            "blank_total_charges": summary.blank_total_charges,
-        }
+        said = {"sources": str(self.summary.out), "rows": self.summary.rows, **self.summary.facts()}
+        return {"dataset": self.dataset, "file": str(self.file), **said}
 
 
 def fetch_dataset(
@@ -78,11 +71,14 @@ def import_dataset(workspace: Workspace, dataset: str, file: Path | None = None)
     Raises
     ------
     NotReadyError
-        No file is given and none was fetched.
+        No file is given and none was fetched, or can be.
     DataError, StoreError
         The file is not as published, or the tables cannot be written.
     """
     importer = _known(dataset, IMPORTERS)
+    if file is None and dataset not in DATASETS:
+        fix = f"Give your copy: holdfast import {dataset} FILE"
+        raise NotReadyError(f"{dataset} cannot be downloaded by holdfast", fix=fix)
     found = downloaded(workspace, DATASETS[dataset]) if file is None else file
     if file is None and not found.exists():
         raise NotReadyError(

@@ -8,19 +8,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from holdfast.artifacts.engine import Engine
 from holdfast.artifacts.schema import FeatureSchema
-from holdfast.clock import Grid, iso
+from holdfast.clock import iso
 from holdfast.config.schema import Config
 from holdfast.errors import UsageError
 from holdfast.features.compute import compute, window_lengths
 from holdfast.pipelines.bootstrap import Workspace
-from holdfast.pipelines.build import Knowledge, knowledge_of, open_sources, sources_begin
+from holdfast.pipelines.knowledge import Knowledge, knowledge_of, open_sources, sources_begin
 from holdfast.pipelines.serving_model import champion
-from holdfast.scoring.predictor import score_batch
-from holdfast.snapshots.calendar import Cutoff, cutoff_table
+from holdfast.scoring.batch import score_batch
+from holdfast.snapshots.calendar import Cutoff, cutoff_table, latest_instant
 from holdfast.snapshots.population import scoring_population
 from holdfast.sources.tables import Sources
 from holdfast.stores.scores import write_features, write_scores
@@ -56,37 +54,31 @@ def score(workspace: Workspace, *, cutoff: datetime | None = None, known_as_of: 
     best = champion(workspace)
     config = workspace.config
     with workspace.engine() as engine:
-        sources = open_sources(workspace, engine)
+        sources = open_sources(workspace, engine, known_as_of)
         knowledge = knowledge_of(config, sources, known_as_of)
-        at = cutoff or latest_cutoff(config, knowledge)
+        at = cutoff or latest_instant(config.data.cutoffs, knowledge.known_as_of)  # cutoffs.last limits training only
         _check_cutoff(at, sources_begin(engine, sources, knowledge.known_as_of), knowledge)
         features, schema = cutoff_features(engine, config, sources, at, min(at, knowledge.known_as_of))
-    batch = score_batch(best.bundle, features, at, config.scoring, model_version=str(best.version))
-    write_features(workspace.var, at, features, {"cutoff": iso(at), "schema": schema.to_json()})
-    path = write_scores(workspace.var, batch)
-    return ScoreReport(at, batch.manifest, path)
-
-
-def latest_cutoff(config: Config, knowledge: Knowledge) -> datetime:
-    """The latest instant of the cutoff grid at or before what is known; ``cutoffs.last`` limits training only."""
-    until = knowledge.known_as_of
-    month = until.year * 12 + until.month - 1
-    days = config.data.cutoffs.anchor_days
-    return max(c for day in days for k in (month - 1, month) if (c := Grid(day).at(k)) <= until)
+        rows, manifest = score_batch(
+            engine, features, best.bundle, at, config.scoring, model_version=str(best.version)
+        )  # fmt: skip
+        write_features(workspace.var, engine, at, features, schema)
+        path = write_scores(workspace.var, engine, at, rows, manifest)
+    return ScoreReport(at, manifest, path)
 
 
 def cutoff_features(
     engine: Engine, config: Config, sources: Sources, at: datetime, known_as_of: datetime
-) -> tuple[pa.Table, FeatureSchema]:
-    """Features of everyone to score at one cutoff, ordered by customer_id."""
-    cutoff = Cutoff.of(at, config.data.label, config.data.cutoffs.anchor_days)
+) -> tuple[Any, FeatureSchema]:
+    """Features of everyone to score at one cutoff, kept as a table."""
+    cutoff = Cutoff.of(at, config.data.label, config.data.cutoffs)
     table = engine.from_arrow(cutoff_table([cutoff], window_lengths(config.features)), "scoring_cutoff")
-    population = engine.materialize(scoring_population(sources.customers.table, table), "scoring_population")
     tables = {n: s.table for n, s in sources.tables.items()}
+    population = engine.materialize(scoring_population(tables, config.data, table), "scoring_population")
     found, schema = compute(
         engine, population, table, tables, config.data, config.features, grid=cutoff.grid, known_as_of=known_as_of
     )
-    return engine.to_arrow(found.order_by("customer_id")), schema
+    return engine.materialize(found, "scoring_features"), schema
 
 
 def _check_cutoff(at: datetime, begins: datetime, knowledge: Knowledge) -> None:

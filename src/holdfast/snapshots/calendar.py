@@ -8,9 +8,12 @@ from datetime import datetime, timedelta
 
 import pyarrow as pa
 
-from holdfast.clock import Grid, Interval, grid_of, iso, naive
+from holdfast.clock import DAYS_PER_WEEK, Grid, Interval, Span, grid_of, iso, naive, utc
 from holdfast.config.data import Cutoffs, Label
 from holdfast.errors import ConfigError, Problem
+
+LONGEST_STEP = timedelta(days=32)
+"""No calendar has two instants further apart."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,16 @@ class Cutoff:
     label_available_at: datetime
 
     @classmethod
-    def of(cls, at: datetime, label: Label, anchor_days: tuple[int, ...]) -> Cutoff:
-        """The cutoff at an instant, by the label's lead, horizon, grace and delay (DESIGN section 1)."""
-        grid = grid_of(at, anchor_days)
-        lead = timedelta(days=label.lead.days)
-        window = Interval(at + lead, grid.shift(at, label.horizon) + lead)
+    def of(cls, at: datetime, label: Label, cutoffs: Cutoffs) -> Cutoff:
+        """The cutoff at an instant, by the label's lead, horizon, grace and delay (DESIGN section 1).
+
+        Months of lead and horizon step the cutoff's own grid: that of its anchor day or, with weekly and daily
+        cutoffs and on any other day, of its own day of the month.
+        """
+        grid = grid_of(at, cutoffs.anchor_days if cutoffs.every == "month" else ())
+        lead, length = label.lead, label.window
+        until = Span(lead.months + length.months, lead.days + length.days)
+        window = Interval(grid.shift(at, lead), grid.shift(at, until))
         known = window.end + timedelta(days=label.grace.days + label.delay.days)
         return cls(at, grid, window, known)
 
@@ -51,21 +59,35 @@ def training_cutoffs(
     ConfigError
         The first cutoff lies before the data begins, or no cutoff remains, or no label could ever mature.
     """
-    grids = [Grid(day) for day in cutoffs.anchor_days]
     if cutoffs.first is not None and cutoffs.first <= begins:
         raise _config(
             "data.cutoffs.first", f"{iso(cutoffs.first)} is not after the data begins ({iso(begins)})",
-            f"Choose a later date; by default it is {iso(_default_first(grids, begins, longest_months))}.",
+            f"Choose a later date; by default it is {iso(_default_first(cutoffs, begins, longest_months))}.",
         )  # fmt: skip
-    first = cutoffs.first or _default_first(grids, begins, longest_months)
+    first = cutoffs.first or _default_first(cutoffs, begins, longest_months)
     last = min(cutoffs.last or known_as_of, known_as_of)
-    instants = sorted({c for grid in grids for c in grid.between(first, last)})
-    if not instants:
+    found = instants(cutoffs, first, last)
+    if not found:
         raise _config(
             "data.cutoffs", f"no cutoff lies between {iso(first)} and {iso(last)} (known_as_of)",
             "Choose an earlier first cutoff, or bring more history.",
         )  # fmt: skip
-    return [Cutoff.of(c, label, cutoffs.anchor_days) for c in instants]
+    return [Cutoff.of(c, label, cutoffs) for c in found]
+
+
+def instants(cutoffs: Cutoffs, first: datetime, last: datetime) -> list[datetime]:
+    """Every instant of the calendar with ``first <= instant <= last``, ascending."""
+    if cutoffs.every == "month":
+        return sorted({c for day in cutoffs.anchor_days for c in Grid(day).between(first, last)})
+    midnight = utc(first.date())
+    days = (midnight + timedelta(days=n) for n in range((last - midnight).days + 1))
+    weekdays = cutoffs.anchor_days if cutoffs.every == "week" else range(1, DAYS_PER_WEEK + 1)
+    return [day for day in days if first <= day <= last and day.isoweekday() in weekdays]
+
+
+def latest_instant(cutoffs: Cutoffs, until: datetime) -> datetime:
+    """The latest instant of the calendar at or before ``until``."""
+    return instants(cutoffs, until - LONGEST_STEP, until)[-1]
 
 
 def require_matured(cutoffs: Sequence[Cutoff], label: Label, known_as_of: datetime, complete_through: datetime) -> None:
@@ -80,7 +102,7 @@ def require_matured(cutoffs: Sequence[Cutoff], label: Label, known_as_of: dateti
     if not first.matured(known_as_of, complete_through):
         raise _config(
             "data.label.horizon",
-            f"{label.horizon} is longer than the history: the label of the first cutoff {iso(first.at)} is known only "
+            f"{label.window} is longer than the history: the label of the first cutoff {iso(first.at)} is known only "
             f"at {iso(first.label_available_at)}, the data end at {iso(min(known_as_of, complete_through))}",
             "Shorten the horizon, lead, grace or delay, or set data.cutoffs.first earlier.",
         )
@@ -103,15 +125,14 @@ def cutoff_table(cutoffs: Sequence[Cutoff], windows: Sequence[int] = ()) -> pa.T
     return pa.table(list(rows.values()), schema=pa.schema(list(zip(rows, types, strict=True))))
 
 
-def _default_first(grids: Sequence[Grid], begins: datetime, months: int) -> datetime:
-    return min(_after(grid, begins, months) for grid in grids)
-
-
-def _after(grid: Grid, begins: datetime, months: int) -> datetime:
-    index = begins.year * 12 + begins.month - 1
-    while grid.at(index) < begins:
-        index += 1
-    return grid.at(index + months)
+def _default_first(cutoffs: Cutoffs, begins: datetime, months: int) -> datetime:
+    """The first instant whose longest window lies after the data's begin."""
+    since = begins
+    while True:
+        for c in instants(cutoffs, since, since + LONGEST_STEP):
+            if grid_of(c, cutoffs.anchor_days if cutoffs.every == "month" else ()).step(c, -months) >= begins:
+                return c
+        since += LONGEST_STEP
 
 
 def _config(where: str, what: str, fix: str) -> ConfigError:

@@ -1,100 +1,125 @@
-"""Who is at risk at each cutoff, and what became of them (DESIGN 3.3 and 3.5)."""
+"""Who is at risk at each cutoff, and what became of them (DESIGN 3.3 and 3.5).
+
+Tables are canonical and by name, cutoffs a `holdfast.snapshots.calendar.cutoff_table`; there is one row per customer
+and cutoff. The rules of each definition of churn are in `stays` (contractual) and `activity` (inactivity).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import ibis
 
-from holdfast.clock import naive
+from holdfast.artifacts.versions import instant
+from holdfast.config.data import DataSection
+from holdfast.snapshots import activity, stays
+
+STATES = ("matured", "immature", "in_lead")
+"""matured snapshots train; immature ones wait for their labels; those in_lead ended before the label window."""
+
+EXCLUDED = ("notice", "ended_but_not_known", "start_not_known", "activity_not_known")
+"""Why somebody is not in the training population.
+
+notice               still a customer, and known to be leaving: neither trained on nor scored
+ended_but_not_known  no customer any more, and not known to have left: scored then, not trained on
+start_not_known      a customer, and not known to be one yet: neither
+activity_not_known   active (inactivity churn), and not known to be: neither
+"""
 
 
-def _instant(value: datetime) -> Any:
-    return ibis.literal(naive(value)).cast("timestamp(6)")
-
-
-def training_population(customers: Any, cutoffs: Any, *, known_as_of: datetime, complete_through: datetime) -> Any:
-    """Snapshots with labels, by what is known at ``known_as_of``.
-
-    Parameters
-    ----------
-    customers : canonical customers table
-    cutoffs : table of `holdfast.snapshots.calendar.cutoff_table`
+def training_population(
+    tables: Mapping[str, Any], data: DataSection, cutoffs: Any, *, known_as_of: datetime, complete_through: datetime
+) -> Any:
+    """Snapshots with labels, by what is known at ``known_as_of``, of those whom scoring would have held.
 
     Returns
     -------
     Ibis table
-        customer_id, cutoff, k, start, state (matured | immature | in_lead), label (null unless matured),
-        label_available_at. One row per customer at risk: ``start < cutoff <= end``, less those whose end was
-        known before the cutoff (they had given notice).
+        customer_id, cutoff, k, start (the first known before the cutoff), state (matured | immature | in_lead),
+        label (null unless matured), label_available_at.
     """
-    now = _instant(known_as_of)
-    ended = customers.end.notnull() & (customers.end_available_at < now)
-    known = customers.filter(customers.start_available_at < now).select(
-        "customer_id",
-        "start",
-        end=ibis.ifelse(ended, customers.end, ibis.null("timestamp(6)")),
-        end_available_at=ibis.ifelse(ended, customers.end_available_at, ibis.null("timestamp(6)")),
-    )
-    at_risk = known.join(
-        cutoffs,
-        [
-            known.start < cutoffs.cutoff,
-            known.end.isnull() | (known.end >= cutoffs.cutoff),
-            known.end_available_at.isnull() | (known.end_available_at >= cutoffs.cutoff),
-        ],
-    )
-    matured = at_risk.label_available_at <= _instant(min(known_as_of, complete_through))
-    in_lead = (at_risk.end < at_risk.label_start).fill_null(False)
-    churned = ((at_risk.end >= at_risk.label_start) & (at_risk.end < at_risk.label_end)).fill_null(False)
-    state = ibis.cases((in_lead, "in_lead"), (matured, "matured"), else_="immature")
-    return at_risk.select(
-        "customer_id",
-        "cutoff",
-        "k",
-        "start",
-        "label_available_at",
-        state=state,
-        label=ibis.ifelse(state == "matured", churned.cast("int8"), ibis.null("int8")),
-    )
+    return at_risk(everyone(tables, data, cutoffs, known_as_of=known_as_of, complete_through=complete_through))
 
 
-def scoring_population(customers: Any, cutoffs: Any) -> Any:
+def at_risk(everyone: Any) -> Any:
+    """The training population among `everyone`."""
+    return everyone.filter(everyone.state.isin(STATES)).drop("other_reason")
+
+
+def scoring_population(tables: Mapping[str, Any], data: DataSection, cutoffs: Any) -> Any:
     """Customers to score, by what was known strictly before each cutoff; no labels.
 
     A customer whose end lies before the cutoff but was not known yet is scored: that is what the business saw.
     """
-    ended_known = ibis.ifelse(customers.end.notnull(), customers.end_available_at, ibis.null("timestamp(6)"))
-    known = customers.select("customer_id", "start", "start_available_at", ended_known=ended_known)
-    at_risk = known.join(
-        cutoffs,
-        [
-            known.start < cutoffs.cutoff,
-            known.start_available_at < cutoffs.cutoff,
-            known.ended_known.isnull() | (known.ended_known >= cutoffs.cutoff),
-        ],
+    if data.label.churn == "inactivity":
+        found = activity.active(tables, data, cutoffs)
+    else:
+        assert data.stays is not None  # checked on load
+        name, config = data.stays
+        found = stays.seen_stays(tables[name], cutoffs, data.label, several=config.id is not None)
+    return found.select("customer_id", "cutoff", "k", "start", "label_available_at")
+
+
+def everyone(
+    tables: Mapping[str, Any], data: DataSection, cutoffs: Any, *, known_as_of: datetime, complete_through: datetime
+) -> Any:
+    """The training population and, for the count, whom it leaves out and why.
+
+    Returns
+    -------
+    Ibis table
+        As of `training_population`, state also one of `EXCLUDED`; other_reason says of a matured snapshot that the
+        customer left in the label window for a reason that is no churn.
+    """
+    now = instant(min(known_as_of, complete_through))
+    find = _inactive if data.label.churn == "inactivity" else _contractual
+    found = find(tables, data, cutoffs, known_as_of)
+    matured = found.label_available_at <= now
+    state = ibis.cases((found.why.notnull(), found.why), (matured, "matured"), else_="immature")
+    known = state == "matured"
+    return found.select(
+        "customer_id", "cutoff", "k", "start", "label_available_at", state=state,
+        label=ibis.ifelse(known, (found.leaves & found.churn).cast("int8"), ibis.null("int8")),
+        other_reason=known & found.leaves & ~found.churn,
+    )  # fmt: skip
+
+
+def _contractual(tables: Mapping[str, Any], data: DataSection, cutoffs: Any, known_as_of: datetime) -> Any:
+    assert data.stays is not None  # checked on load
+    name, config = data.stays
+    find = stays.single_stays if config.id is None else stays.chained_stays
+    t = find(tables[name], cutoffs, data.label, known_as_of)
+    why = ibis.cases(
+        (~t.covered, "ended_but_not_known"),
+        (~t.seen & t.known_then, "notice"),
+        (~t.seen, "start_not_known"),
+        ((t.end < t.label_start).fill_null(False), "in_lead"),
+        else_=ibis.null("string"),
     )
-    return at_risk.select("customer_id", "cutoff", "k", "start", "label_available_at")
+    leaves = ((t.end >= t.label_start) & (t.end < t.label_end)).fill_null(False)
+    return t.select("customer_id", "cutoff", "k", "start", "label_available_at", "churn", why=why, leaves=leaves)
 
 
-def counts(population: Any) -> Any:
-    """Snapshots by cutoff and state, with positives."""
-    return population.group_by(["cutoff", "state"]).aggregate(
-        snapshots=population.count(), positives=population.label.sum().fill_null(0)
+def _inactive(tables: Mapping[str, Any], data: DataSection, cutoffs: Any, known_as_of: datetime) -> Any:
+    columns = ["customer_id", "cutoff", "k", "start", "label_available_at"]
+    seen = activity.active(tables, data, cutoffs).select(columns)
+    stayed = activity.came_back(tables, data, cutoffs, known_as_of).mutate(stayed=ibis.literal(True))
+    labelled = seen.left_join(stayed, stays.PAIR)
+    labelled = labelled.select(*columns, why=ibis.null("string"), leaves=labelled.stayed.isnull())
+    unseen = activity.was_active(tables, data, cutoffs, known_as_of).anti_join(seen, stays.PAIR)
+    unseen = unseen.inner_join(cutoffs.select("cutoff", "k", "label_available_at"), "cutoff").mutate(
+        start=ibis.null("timestamp(6)"), why=ibis.literal("activity_not_known"), leaves=ibis.literal(False)
     )
+    either = labelled.union(unseen.select(labelled.columns), distinct=False)
+    return either.mutate(churn=ibis.literal(True))
 
 
-def unknown_leavers(customers: Any, cutoffs: Any, *, known_as_of: datetime) -> Any:
-    """How many customer-cutoffs scoring would have held but training does not: ended, not yet known to have."""
-    ended = customers.filter(customers.end_available_at < _instant(known_as_of))
-    joined = ended.join(
-        cutoffs,
-        [
-            ended.start < cutoffs.cutoff,
-            ended.start_available_at < cutoffs.cutoff,
-            ended.end < cutoffs.cutoff,
-            ended.end_available_at >= cutoffs.cutoff,
-        ],
+def counts(everyone: Any) -> Any:
+    """Customers by cutoff and state, with positives and those who left for another reason."""
+    return everyone.group_by(["cutoff", "state"]).aggregate(
+        snapshots=everyone.count(),
+        positives=everyone.label.sum().fill_null(0),
+        other_reason=everyone.other_reason.sum().fill_null(0),
     )
-    return joined.aggregate(n=joined.count())

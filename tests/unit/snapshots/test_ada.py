@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 
 from holdfast.clock import Span, naive, utc
-from holdfast.config.data import DataSection, Label
+from holdfast.config.data import Cutoffs, DataSection, Label
 from holdfast.config.features import FeaturesSection
 from holdfast.features.compute import compute, window_lengths
 from holdfast.snapshots.calendar import Cutoff, cutoff_table
-from holdfast.snapshots.population import counts, scoring_population, training_population, unknown_leavers
+from holdfast.snapshots.population import counts, everyone, scoring_population, training_population
 from holdfast.stores.engine import DuckDBEngine
 
 STAMP = pa.timestamp("us")
@@ -33,38 +33,68 @@ def engine() -> Iterator[DuckDBEngine]:
 
 def customers(engine: DuckDBEngine, *rows: tuple[str | None, ...]) -> Any:
     """Rows of id, start, end and, where they differ, when the end and the start became known."""
-    columns: dict[str, list[Any]] = {
-        n: [] for n in ("customer_id", "start", "end", "end_available_at", "start_available_at")
+    return stays(
+        engine,
+        *(
+            {
+                "customer_id": who, "start": start, "end": end, "end_available_at": known[0] if known else end,
+                "start_available_at": known[1] if len(known) > 1 else start,
+            }
+            for who, start, end, *known in rows
+        ),
+    )  # fmt: skip
+
+
+def stays(engine: DuckDBEngine, *rows: dict[str, str | None]) -> Any:
+    """Canonical stays; what is not said is null, but a start or an end is known when it happens."""
+    columns = ("customer_id", "start", "start_available_at", "end", "end_available_at", "end_reason", "notice")
+    text = ("customer_id", "end_reason")
+    told = [{"start_available_at": r["start"], "end_available_at": r.get("end"), **r} for r in rows]
+    arrays = {
+        c: pa.array([r.get(c) if c in text else day(r.get(c)) for r in told], pa.string() if c in text else STAMP)
+        for c in columns
     }
-    for who, start, end, *known in rows:
-        values = [
-            who, day(start), day(end), day(known[0] if known else end), day(known[1] if len(known) > 1 else start),
-        ]  # fmt: skip
-        for column, value in zip(columns.values(), values, strict=True):
-            column.append(value)
-    types = [pa.string(), STAMP, STAMP, STAMP, STAMP]
-    return engine.from_arrow(
-        pa.table({n: pa.array(v, t) for (n, v), t in zip(columns.items(), types, strict=True)}), "customers"
-    )
+    return engine.from_arrow(pa.table(arrays), "customers")
+
+
+def section(label: Label | None = None, *, several: bool = False) -> DataSection:
+    table = {"kind": "customers", "path": "c.csv", "key": "id", "start": "start", "end": "end", "end_reason": "why"}
+    if several:
+        table["id"] = "contract"
+    return DataSection.model_validate({"label": label or Label(), "tables": {"customers": table}})
 
 
 def cutoffs(*days: str, label: Label | None = None) -> list[Cutoff]:
-    return [Cutoff.of(utc(datetime.fromisoformat(d)), label or Label(), (1,)) for d in days]
+    return [Cutoff.of(utc(datetime.fromisoformat(d)), label or Label(), Cutoffs()) for d in days]
 
 
 def training(
-    engine: DuckDBEngine, table: Any, planned: list[Cutoff], known: datetime = LATER, complete: datetime | None = None
-) -> dict[tuple[str, str], tuple[str, int | None]]:
+    engine: DuckDBEngine, table: Any, planned: list[Cutoff], known: datetime = LATER, complete: datetime | None = None,
+    data: DataSection | None = None,
+) -> dict[tuple[str, str], tuple[str, int | None]]:  # fmt: skip
     at = engine.from_arrow(cutoff_table(planned), "cutoffs")
-    population = training_population(table, at, known_as_of=known, complete_through=complete or known)
+    population = training_population(
+        {"customers": table}, data or section(), at, known_as_of=known, complete_through=complete or known
+    )
     rows = engine.to_arrow(population).to_pylist()
     return {(r["customer_id"], r["cutoff"].date().isoformat()): (r["state"], r["label"]) for r in rows}
 
 
-def scored(engine: DuckDBEngine, table: Any, *days: str) -> set[tuple[str, str]]:
+def scored(engine: DuckDBEngine, table: Any, *days: str, data: DataSection | None = None) -> set[tuple[str, str]]:
     at = engine.from_arrow(cutoff_table(cutoffs(*days)), "cutoffs")
-    rows = engine.to_arrow(scoring_population(table, at)).to_pylist()
+    rows = engine.to_arrow(scoring_population({"customers": table}, data or section(), at)).to_pylist()
     return {(r["customer_id"], r["cutoff"].date().isoformat()) for r in rows}
+
+
+def left_out(engine: DuckDBEngine, table: Any, *days: str, data: DataSection | None = None) -> dict[str, set[str]]:
+    """Why -> the cutoffs at which somebody is left out of training."""
+    at = engine.from_arrow(cutoff_table(cutoffs(*days)), "cutoffs")
+    judged = everyone({"customers": table}, data or section(), at, known_as_of=LATER, complete_through=LATER)
+    found: dict[str, set[str]] = {}
+    for r in engine.to_arrow(judged).to_pylist():
+        if r["state"] not in ("matured", "immature", "in_lead"):
+            found.setdefault(r["state"], set()).add(r["cutoff"].date().isoformat())
+    return found
 
 
 MONTHS = ("2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01", "2024-05-01")
@@ -122,7 +152,7 @@ def test_ada_has_one_ticket_the_one_at_the_cutoff_is_not_known(engine: DuckDBEng
     planned = cutoffs("2024-02-01", "2024-03-01")
     at = engine.from_arrow(cutoff_table(planned, window_lengths(features)), "cutoffs")
     population = engine.materialize(
-        training_population(ada, at, known_as_of=LATER, complete_through=LATER), "population"
+        training_population({"customers": ada}, data, at, known_as_of=LATER, complete_through=LATER), "population"
     )
     found, _ = compute(
         engine, population, at, {"customers": ada, "tickets": tickets}, data, features,
@@ -143,8 +173,7 @@ def test_an_end_known_late_is_a_label_in_training_and_unseen_in_scoring(engine: 
         ("late", "2024-02-01"): ("matured", 1),
     }
     assert scored(engine, late, *MONTHS) == {("late", m) for m in MONTHS[:4]}, "until the news of 04-15"
-    at = engine.from_arrow(cutoff_table(cutoffs(*MONTHS)), "cutoffs")
-    assert engine.to_arrow(unknown_leavers(late, at, known_as_of=LATER)).to_pylist() == [{"n": 2}]
+    assert left_out(engine, late, *MONTHS) == {"ended_but_not_known": {"2024-03-01", "2024-04-01"}}
 
 
 def test_news_at_known_as_of_is_not_known(engine: DuckDBEngine) -> None:
@@ -170,12 +199,43 @@ def test_news_without_an_end_says_nothing(engine: DuckDBEngine) -> None:
     assert scored(engine, here, "2024-02-01") == {("here", "2024-02-01")}
 
 
-def test_a_start_known_late_is_trained_on_and_not_scored(engine: DuckDBEngine) -> None:
+def test_a_start_known_late_is_neither_trained_on_nor_scored(engine: DuckDBEngine) -> None:
     back = customers(engine, ("back", "2024-01-10", None, None, "2024-02-15"))
-    assert ("back", "2024-02-01") in training(engine, back, cutoffs(*MONTHS))
+    assert min(at for _, at in training(engine, back, cutoffs(*MONTHS))) == "2024-03-01"
     assert scored(engine, back, "2024-02-01", "2024-03-01") == {("back", "2024-03-01")}
+    assert left_out(engine, back, *MONTHS) == {"start_not_known": {"2024-02-01"}}
     unknown = training(engine, back, cutoffs(*MONTHS), known=datetime(2024, 2, 15, tzinfo=UTC))
     assert unknown == {}
+
+
+@pytest.mark.parametrize(("notice", "stays_until"), [("2024-02-01", "2024-02-01"), ("2024-01-31", "2024-01-01")])
+def test_from_the_notice_on_nobody_is_scored_or_trained_on(engine: DuckDBEngine, notice: str, stays_until: str) -> None:
+    """The end itself comes, and becomes known, months later; a notice at the cutoff instant is not known yet."""
+    row = {"customer_id": "bo", "start": "2023-01-01", "end": "2024-04-20", "notice": notice}
+    bo = stays(engine, row)
+    for several in (False, True):
+        data = section(several=several)
+        found = training(engine, bo, cutoffs(*MONTHS), data=data)
+        assert max(at for _, at in found) == stays_until
+        assert scored(engine, bo, *MONTHS, data=data) == set(found)
+        left = {m for m in MONTHS[:4] if m > stays_until}
+        assert left_out(engine, bo, *MONTHS, data=data) == {"notice": left}
+
+
+def test_only_the_reasons_asked_for_are_churn(engine: DuckDBEngine) -> None:
+    rows = [
+        {"customer_id": why, "start": "2023-01-01", "end": "2024-02-10", "end_reason": why}
+        for why in ("price", "moved", "died")
+    ]
+    table = stays(engine, *rows, {"customer_id": "none", "start": "2023-01-01", "end": "2024-02-10"})
+    label = Label(reasons=["price", "moved"])
+    for several in (False, True):
+        found = training(engine, table, cutoffs("2024-02-01"), data=section(label, several=several))
+        assert {who: label for (who, _), (_, label) in found.items()} == {"price": 1, "moved": 1, "died": 0, "none": 0}
+    at = engine.from_arrow(cutoff_table(cutoffs("2024-02-01")), "cutoffs")
+    judged = everyone({"customers": table}, section(label), at, known_as_of=LATER, complete_through=LATER)
+    counted = engine.to_arrow(counts(judged)).to_pylist()
+    assert [(c["snapshots"], c["positives"], c["other_reason"]) for c in counted] == [(4, 2, 2)]
 
 
 def test_an_end_inside_the_lead_is_neither_trained_on_nor_hidden_from_scoring(engine: DuckDBEngine) -> None:
@@ -224,8 +284,7 @@ def test_counts_by_cutoff_and_state(engine: DuckDBEngine) -> None:
     table = customers(engine, ("a", "2023-01-01", "2024-02-05"), ("b", "2023-01-01", None), ("c", "2023-01-01", None))
     planned = cutoffs("2024-02-01", "2024-05-01")
     at = engine.from_arrow(cutoff_table(planned), "cutoffs")
-    population = training_population(
-        table, at, known_as_of=datetime(2024, 5, 2, tzinfo=UTC), complete_through=datetime(2024, 5, 2, tzinfo=UTC)
-    )
-    rows = engine.to_arrow(counts(population).order_by("cutoff")).to_pylist()
+    known = datetime(2024, 5, 2, tzinfo=UTC)
+    judged = everyone({"customers": table}, section(), at, known_as_of=known, complete_through=known)
+    rows = engine.to_arrow(counts(judged).order_by("cutoff")).to_pylist()
     assert [(r["state"], r["snapshots"], r["positives"]) for r in rows] == [("matured", 3, 1), ("immature", 2, 0)]

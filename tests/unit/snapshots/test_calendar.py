@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from holdfast.clock import Span
 from holdfast.config.data import Cutoffs, Label
 from holdfast.errors import ConfigError
-from holdfast.snapshots.calendar import Cutoff, cutoff_table, require_matured, training_cutoffs
+from holdfast.snapshots.calendar import (
+    Cutoff,
+    cutoff_table,
+    instants,
+    latest_instant,
+    require_matured,
+    training_cutoffs,
+)
 
 
 def at(*parts: int) -> datetime:
@@ -56,7 +63,7 @@ def test_no_cutoff_in_range_is_refused() -> None:
 
 def test_a_horizon_longer_than_the_history_is_refused() -> None:
     label = Label(horizon=Span(months=12), delay=Span(days=3))
-    cutoffs = [Cutoff.of(at(2024, 4, 1), label, (1,))]
+    cutoffs = [Cutoff.of(at(2024, 4, 1), label, Cutoffs())]
     with pytest.raises(ConfigError, match=r"horizon: 12m is longer.*known only at 2025-04-04, the data end at 2024-12"):
         require_matured(cutoffs, label, at(2024, 12, 31), at(2024, 12, 1))
     require_matured(cutoffs, label, at(2025, 4, 4), at(2025, 4, 4))
@@ -64,7 +71,7 @@ def test_a_horizon_longer_than_the_history_is_refused() -> None:
 
 def test_a_label_window_steps_the_grid_then_adds_the_lead() -> None:
     label = Label(lead=Span(days=10), horizon=Span(months=1), grace=Span(days=2), delay=Span(days=3))
-    c = Cutoff.of(at(2024, 2, 29), label, (31,))
+    c = Cutoff.of(at(2024, 2, 29), label, Cutoffs(anchor_days=(31,)))
     assert (c.label_window.start, c.label_window.end) == (at(2024, 3, 10), at(2024, 4, 10))
     assert c.label_available_at == at(2024, 4, 15)
     assert c.matured(at(2024, 4, 15), at(2024, 4, 15))
@@ -82,7 +89,48 @@ def test_every_end_falls_in_exactly_one_label_window(anchor: int, lead: int, hou
 
 
 def test_the_cutoff_table_holds_window_starts_on_the_grid() -> None:
-    table = cutoff_table([Cutoff.of(at(2024, 3, 31), Label(), (31,))], (1, 12)).to_pylist()
+    table = cutoff_table([Cutoff.of(at(2024, 3, 31), Label(), Cutoffs(anchor_days=(31,)))], (1, 12)).to_pylist()
     assert table[0]["start_1m"] == datetime(2024, 2, 29)  # noqa: DTZ001
     assert table[0]["start_12m"] == datetime(2023, 3, 31)  # noqa: DTZ001
     assert table[0]["k"] == 2024 * 12 + 2
+
+
+def test_weekly_cutoffs_fall_on_weekdays_and_their_months_step_from_their_own_day() -> None:
+    weekly = Cutoffs(every="week", anchor_days=(1, 5))
+    found = planned(weekly, begins=at(2024, 1, 2, 8), known=at(2024, 4, 20))
+    assert [c.at for c in found] == [at(2024, 4, d) for d in (5, 8, 12, 15, 19)], "three months after the begin"
+    assert {c.at.isoweekday() for c in found} == {1, 5}
+    label = Label(horizon=Span(months=1))
+    end_of_january = Cutoff.of(at(2024, 1, 31), label, Cutoffs(every="day"))
+    assert end_of_january.grid.anchor_day == 31
+    assert end_of_january.label_window.end == at(2024, 2, 29)
+
+
+def test_daily_cutoffs_are_midnights() -> None:
+    found = instants(Cutoffs(every="day"), at(2024, 2, 27, 5), at(2024, 3, 2))
+    assert found == [at(2024, 2, 28), at(2024, 2, 29), at(2024, 3, 1), at(2024, 3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("cutoffs", "latest"),
+    [
+        (Cutoffs(), at(2024, 3, 1)),
+        (Cutoffs(anchor_days=(15, 31)), at(2024, 3, 15)),
+        (Cutoffs(anchor_days=(31,)), at(2024, 2, 29)),
+        (Cutoffs(every="week", anchor_days=(7,)), at(2024, 3, 24)),
+        (Cutoffs(every="day"), at(2024, 3, 30)),
+    ],
+)
+def test_the_latest_instant_of_a_calendar(cutoffs: Cutoffs, latest: datetime) -> None:
+    assert latest_instant(cutoffs, at(2024, 3, 30, 11)) == latest
+    assert latest_instant(cutoffs, latest) == latest
+
+
+def test_a_lead_in_months_steps_the_grid_too() -> None:
+    label = Label(lead=Span(months=1), horizon=Span(months=1))
+    found = [Cutoff.of(at(2024, m, d), label, Cutoffs(anchor_days=(31,))) for m, d in ((1, 31), (2, 29), (3, 31))]
+    windows = [(c.label_window.start, c.label_window.end) for c in found]
+    assert windows == [(at(2024, 2, 29), at(2024, 3, 31)), (at(2024, 3, 31), at(2024, 4, 30)),
+                       (at(2024, 4, 30), at(2024, 5, 31))]  # fmt: skip
+    weeks = Cutoff.of(at(2024, 2, 26), Label(lead=Span(days=7), horizon=Span(days=14)), Cutoffs(every="week"))
+    assert (weeks.label_window.start, weeks.label_window.end) == (at(2024, 3, 4), at(2024, 3, 18))
