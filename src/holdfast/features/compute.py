@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import ibis
+import pyarrow as pa
+
 from holdfast.artifacts.engine import Engine
-from holdfast.artifacts.schema import FeatureSchema
+from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
 from holdfast.clock import Grid
 from holdfast.config.data import Column, DataSection, EventsTable, HistoryTable
-from holdfast.config.features import FeaturesSection, Measure
-from holdfast.errors import ConfigError, Problem
-from holdfast.features.definitions import feature_schema, measure_windows, windows_of
-from holdfast.features.events import EventsJob, event_features
+from holdfast.config.features import FeaturesSection, HistoryValue, Measure
+from holdfast.features.definitions import EXPOSURE, feature_schema, windows_of
+from holdfast.features.events import event_features
 from holdfast.features.history import history_features
+from holdfast.features.job import EventsJob
 from holdfast.features.knowledge import first_full_bucket
-from holdfast.features.measures import PlannedMeasure
+from holdfast.features.plan import plan_of
 
 NOBODY = (1970 * 12, 1970 * 12)
 """The grid span of an empty population: any month will do."""
@@ -38,7 +41,7 @@ def compute(
     Parameters
     ----------
     population : customer_id, cutoff, k (grid index), start; one row per pair
-    cutoffs : cutoff, k and ``start_<w>m`` for 1 month and every window length
+    cutoffs : cutoff, k and ``start_<w>m`` for 1 month and every window in months
     tables : canonical tables by name (`holdfast.sources.tables`)
     known_as_of : rows available at or after it do not exist
 
@@ -53,83 +56,77 @@ def compute(
     pairs = engine.materialize(pairs, "pairs")
     span = engine.to_arrow(pairs.aggregate(low=pairs.k.min(), high=pairs.k.max())).to_pylist()[0]
     ks = NOBODY if span["low"] is None else (int(span["low"]), int(span["high"]))
+    months = _numbers(engine, "b", ks[0] - features.longest + 1, ks[1])
+    offsets = _numbers(engine, "o", 0, features.longest - 1)
 
-    found = _customer_features(pairs, data, features, tables, grid)
+    parts: list[Any] = []
     for number, (name, table) in enumerate(tables.items()):
         config = data.tables[name]
         if isinstance(config, HistoryTable):
             values = {n: v for n, v in features.values.items() if v.table == name}
             if values:
-                part = history_features(engine, number, config, table, values, features, pairs, known_as_of=known_as_of)
-                found = _join(found, part)
+                parts.append(
+                    history_features(engine, number, config, table, values, features, pairs, known_as_of=known_as_of)
+                )
         elif isinstance(config, EventsTable):
-            measures = _planned(name, data, features)
-            if measures:
-                job = EventsJob(number, name, config, table, measures, features.longest)
-                part = event_features(engine, job, pairs, grid=grid, known_as_of=known_as_of, ks=ks)
-                found = _join(found, part)
-    return found.select("customer_id", "cutoff", *schema.names), schema
+            plan = plan_of(name, data, features)
+            if plan is not None:
+                parts += event_features(
+                    engine,
+                    EventsJob(
+                        f"events_{number}", name, config, table, plan, pairs, months, offsets, ks, grid, known_as_of,
+                        features.longest,
+                    ),
+                )  # fmt: skip
+    return _together(pairs, parts, tables, data, features, schema, grid), schema
 
 
 def window_lengths(features: FeaturesSection) -> list[int]:
     """Months of every window the cutoff table must know: 1 and all that features ask for."""
-    lengths = {1, features.longest}
-    for measure in features.measures.values():
-        lengths.update(windows_of(measure, features))
-    for value in features.values.values():
-        lengths.update(windows_of(value, features))
-    return sorted(lengths)
+    items: list[Measure | HistoryValue] = [*features.measures.values(), *features.values.values()]
+    spans = {span for item in items for span in windows_of(item, features)}
+    return sorted({1, *(s.months for s in spans if s.months)})
 
 
-def _join(found: Any, part: Any) -> Any:
-    return found.left_join(part, ["customer_id", "k"]).drop("customer_id_right", "k_right")
+def _numbers(engine: Engine, name: str, first: int, last: int) -> Any:
+    column = pa.array(range(first, last + 1), pa.int64())
+    return engine.from_arrow(pa.table({name: column}), f"numbers_{name}")
 
 
-def _customer_features(
-    pairs: Any, data: DataSection, features: FeaturesSection, tables: Mapping[str, Any], grid: Grid
-) -> Any:
-    table_name, config = data.customers
+def _together(
+    pairs: Any, parts: Sequence[Any], tables: Mapping[str, Any], data: DataSection, features: FeaturesSection,
+    schema: FeatureSchema, grid: Grid,
+) -> Any:  # fmt: skip
+    """Every pair with all its features; what no part has is unknown."""
+    joined = pairs
     columns: dict[str, Any] = {}
-    customers = tables[table_name]
-    joined = pairs.select("customer_id", "cutoff", "k", "start").inner_join(
-        customers.select("customer_id", *[f"c_{a}" for a in features.attributes]), "customer_id"
-    )
+    for part in parts:
+        joined = joined.left_join(part, [pairs.customer_id == part.customer_id, pairs.k == part.k])
+        columns |= {name: part[name] for name in part.columns if name not in ("customer_id", "k")}
+    for table_name in dict.fromkeys(at[0] for a in features.attributes if (at := data.attribute(a)) is not None):
+        customers = tables[table_name]
+        joined = joined.left_join(customers, [pairs.customer_id == customers.customer_id])
+        for attribute in features.attributes:
+            at = data.attribute(attribute)
+            if at is not None and at[0] == table_name:
+                name = attribute.rpartition(".")[2]
+                columns[f"{table_name}_{name}"] = _attribute(customers[f"c_{name}"], at[1])
     if features.tenure:
-        columns["tenure_months"] = (joined.k - first_full_bucket(joined.start, grid) + 1).cast("float32")
-    for attribute in features.attributes:
-        column, cell = config.columns[attribute], joined[f"c_{attribute}"]
-        if column.type in ("category", "text"):
-            columns[f"{table_name}_{attribute}"] = cell
-        else:
-            unit = float(10**column.scale) if column.type == "number" else 1.0
-            columns[f"{table_name}_{attribute}"] = (cell.cast("float64") / unit).cast("float32")
-    return joined.select("customer_id", "cutoff", "k", **columns)
+        columns["tenure_months"] = (pairs.k - first_full_bucket(pairs.start, grid) + 1).cast("float32")
+    for spec in schema:
+        if spec.group == EXPOSURE:
+            columns[spec.name] = columns.get(spec.name, _null(spec)).fill_null(0.0).cast("float32")
+        elif spec.name not in columns:
+            columns[spec.name] = _null(spec)
+    return joined.select(pairs.customer_id, pairs.cutoff, **{name: columns[name] for name in schema.names})
 
 
-def _planned(name: str, data: DataSection, features: FeaturesSection) -> list[PlannedMeasure]:
-    return [
-        _plan(measure_name, measure, data, features)
-        for measure_name, measure in features.measures.items()
-        if measure.table == name
-    ]
+def _null(spec: FeatureSpec) -> Any:
+    return ibis.null("float32" if spec.kind == "number" else "string")
 
 
-def _plan(name: str, measure: Measure, data: DataSection, features: FeaturesSection) -> PlannedMeasure:
-    table = data.tables[measure.table]
-    column = None if measure.column is None else table.columns[measure.column]
-    return PlannedMeasure(
-        name=name,
-        column=None if measure.column is None else f"c_{measure.column}",
-        where=tuple((f"c_{c}", _stored(name, c, table.columns[c], words)) for c, words in measure.where.items()),
-        scale=column.scale if column is not None and column.type == "number" else 0,
-        windows={a: measure_windows(a, windows_of(measure, features)) for a in measure.aggregations},
-    )
-
-
-def _stored(measure: str, name: str, column: Column, words: Sequence[str]) -> tuple[str | int, ...]:
-    """The words of a ``where`` as the column holds them: a boolean is 0 or 1, a number is in units of its scale."""
-    try:
-        return tuple(column.stored(word) for word in words)
-    except ValueError as e:
-        problem = Problem(f"features.measures.{measure}.where.{name}", f"{e}; the column is a {column.type}")
-        raise ConfigError("a feature cannot be computed", [problem]) from e
+def _attribute(cell: Any, column: Column) -> Any:
+    if column.type in ("category", "text"):
+        return cell
+    unit = float(10**column.scale) if column.type == "number" else 1.0
+    return (cell.cast("float64") / unit).cast("float32")

@@ -11,10 +11,8 @@ import ibis
 from holdfast.artifacts.engine import Engine
 from holdfast.config.data import HistoryTable
 from holdfast.config.features import FeaturesSection, HistoryValue
-from holdfast.features.definitions import windows_of
+from holdfast.features.definitions import DAYS_PER_MONTH, windows_of
 from holdfast.features.knowledge import days_between, known_rows, with_superseded
-
-DAYS_PER_MONTH = 30.4375  # 365.25 / 12
 
 
 def history_features(
@@ -103,9 +101,9 @@ def _value_features(
             found[f"{name}_days_since_change"] = ibis.ifelse(closed, ibis.null("float32"), days)
         else:
             for w in windows_of(value, features):
-                inside = changed & (t.valid_from >= t[f"start_{w}m"])
-                count = inside.cast("int64").sum().over(whole)
-                found[f"{name}_changes_{w}m"] = count.cast("float32")
+                since = t[f"start_{w}"] if w.months else t.cutoff - ibis.interval(days=w.days)
+                count = (changed & (t.valid_from >= since)).cast("int64").sum().over(whole)
+                found[f"{name}_changes_{w}"] = count.cast("float32")
     return found
 
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import ibis
 
-from holdfast.clock import Grid, naive
+from holdfast.artifacts.versions import instant, known_rows, with_superseded
+from holdfast.clock import Grid
+
+__all__ = [
+    "bucket", "days_between", "first_full_bucket", "instant", "known_rows", "midnight", "with_superseded",
+]  # fmt: skip
 
 SECONDS_PER_DAY = 86_400
 LONGEST_SURE_DAY = 28  # every month has it
-
-
-def instant(value: datetime) -> Any:
-    """A UTC instant as an engine literal."""
-    return ibis.literal(naive(value)).cast("timestamp(6)")
 
 
 def bucket(time: Any, grid: Grid) -> Any:
@@ -36,27 +36,6 @@ def days_between(start: Any, end: Any) -> Any:
     first, last = start.truncate("s"), end.truncate("s")
     seconds = last.epoch_seconds().cast("int64") - first.epoch_seconds().cast("int64")
     return seconds.cast("float64") / float(SECONDS_PER_DAY)
-
-
-def known_rows(table: Any, known_as_of: datetime) -> Any:
-    """Rows that exist for a build: available strictly before ``known_as_of``."""
-    return table.filter(table.available_at < instant(known_as_of))
-
-
-def with_superseded(versions: Any, keys: list[str]) -> Any:
-    """Add ``superseded_at``: when a later version of the same key became available; null for the latest.
-
-    A version is what the business knew at c iff ``available_at < c <= superseded_at`` (or null). Rows whose key is
-    null are versions of themselves.
-    """
-    many = versions.group_by(keys).having(versions.count() > 1).aggregate(versions=versions.count())
-    many = many.filter(*[many[k].notnull() for k in keys]).drop("versions")
-    several = versions.semi_join(many, keys)
-    several = several.mutate(
-        superseded_at=several.available_at.lead().over(ibis.window(group_by=keys, order_by=several.available_at))
-    )
-    single = versions.anti_join(many, keys).mutate(superseded_at=ibis.null("timestamp(6)"))
-    return several.union(single, distinct=False)
 
 
 def first_full_bucket(start: Any, grid: Grid) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.clock import Span
 from holdfast.config.data import Column, DataSection
 from holdfast.config.features import FeaturesSection
 from holdfast.errors import ConfigError
@@ -77,10 +78,15 @@ def test_a_time_is_no_attribute() -> None:
 
 
 @pytest.mark.parametrize(
-    ("aggregation", "windows"), [("sum", [1, 3]), ("recency", [3]), ("trend", [3]), ("ratio", [3])]
-)
-def test_windows_of_an_aggregation(aggregation: str, windows: list[int]) -> None:
-    assert measure_windows(aggregation, [1, 3]) == windows
+    ("aggregation", "windows"),
+    [
+        ("sum", ["30d", "1m", "3m"]), ("recency", ["3m"]), ("trend", ["3m"]), ("ratio", ["3m"]),
+        ("n_unique", ["30d", "1m", "3m"]),
+    ],
+)  # fmt: skip
+def test_windows_of_an_aggregation(aggregation: str, windows: list[str]) -> None:
+    spans = [Span.parse("30d"), Span.parse("1m"), Span.parse("3m")]
+    assert [str(w) for w in measure_windows(aggregation, spans)] == windows
 
 
 def test_every_window_asked_for_is_in_the_cutoff_table() -> None:
