@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from holdfast.artifacts.schema import FeatureSchema
+from holdfast.clock import iso, utc
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -55,6 +56,23 @@ class Fold:
     name: str
     train: IntArray
     test: IntArray
+
+
+def recorded(rows: TrainingRows, fold: Fold) -> dict[str, Any]:
+    """A fold as JSON: its cutoffs on both sides, and who is on both, so that an audit can judge it later."""
+
+    def cutoffs(numbers: IntArray) -> list[str]:
+        return [iso(utc(c)) for c in np.unique(rows.cutoffs[numbers]).astype(object)]
+
+    return {
+        "name": fold.name,
+        "train": len(fold.train),
+        "test": len(fold.test),
+        "train_cutoffs": cutoffs(fold.train),
+        "test_cutoffs": cutoffs(fold.test),
+        "shared_customers": len(np.intersect1d(rows.customers[fold.train], rows.customers[fold.test])),
+        "shared_snapshots": len(np.intersect1d(fold.train, fold.test)),
+    }
 
 
 @dataclass(frozen=True)

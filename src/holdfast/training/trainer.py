@@ -19,7 +19,7 @@ from holdfast.models.calibrate import Identity
 from holdfast.models.reference import reference_of
 from holdfast.models.registry import params_of
 from holdfast.training.candidates import Candidate, EncodedFolds, best, compare, cross_calibrated, fit, out_of_fold
-from holdfast.training.rows import FloatArray, FoldPlan, IntArray, TrainingRows
+from holdfast.training.rows import FloatArray, FoldPlan, IntArray, TrainingRows, recorded
 from holdfast.training.tuning import tuned
 
 MIN_SLICE = 200
@@ -107,8 +107,8 @@ def train(
         "calibration": calibrator.kind,
         "folds": {
             "kind": "purged walk-forward" if plan.timed else "grouped by customer",
-            "validation": [{"name": f.name, "train": len(f.train), "test": len(f.test)} for f in plan.folds],
-            "final": {"name": plan.final.name, "train": len(plan.final.train), "test": len(plan.final.test)},
+            "validation": [recorded(rows, fold) for fold in plan.folds],
+            "final": recorded(rows, plan.final),
         },
         "end_state": _end_state(rows, schema, plan, chosen, config, measured, threads, progress),
     }

@@ -1,0 +1,1 @@
+"""Leakage: proves what snapshots and features claim."""
