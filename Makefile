@@ -29,6 +29,12 @@ $(STAMP): requirements.lock pyproject.toml
 install: ## the same into the active virtual environment, or into venv/ (safe to run again)
 	@if [ -n "$${VIRTUAL_ENV:-}" ]; then VENV="$$VIRTUAL_ENV" ./setup.sh; else $(MAKE) --no-print-directory setup; fi
 
+# Half a gigabyte that a laptop does not need: without it, and Java 17, the tests that need Spark are skipped.
+.PHONY: setup-spark
+setup-spark: $(STAMP) ## add PySpark to venv/, from requirements-spark.lock (data.engine.kind: spark)
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --no-build-isolation \
+		-r requirements-spark.lock
+
 .PHONY: run
 run: $(STAMP) ## the whole pipeline on the built-in company: data to decisions, with a summary (PROJECT=demo)
 	$(BIN)/holdfast run --project $(PROJECT)
@@ -41,7 +47,7 @@ api: $(STAMP) ## serve 127.0.0.1:8000 (the interactive documentation is at /docs
 
 .PHONY: test
 test: $(STAMP) ## every test (TESTS=tests/unit for some, WORKERS=2)
-	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
 
 .PHONY: lint
 lint: $(STAMP) ## ruff: rules and format
@@ -70,10 +76,14 @@ bench: prove ## the same as prove
 ##@ Keep
 
 .PHONY: lock
-lock: $(STAMP) ## resolve requirements.lock anew from pyproject.toml
+lock: $(STAMP) ## resolve requirements.lock and requirements-spark.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra postgres --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--quiet -o requirements.lock
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['spark'], sep='\n')" \
+		| $(BIN)/uv pip compile - --constraint requirements.lock --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		--quiet -o requirements-spark.lock
 
 .PHONY: docs
 docs: $(STAMP) ## write docs/reference anew from the code
@@ -87,4 +97,4 @@ clean: ## remove venv/, caches and build output; var/ (data, models, state) is k
 .PHONY: help
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z_-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z_-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -19,7 +19,12 @@ from pydantic_core import PydanticUndefined
 
 from holdfast.cli.main import app
 from holdfast.clock import Span
+from holdfast.config import defaults
+from holdfast.config.features import ROW_AGGREGATIONS
+from holdfast.config.load import load
 from holdfast.config.schema import Config
+from holdfast.features.definitions import feature_schema
+from holdfast.features.words import AGGREGATIONS
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 GENERATED = "<!-- Written by docs/generate.py (make docs). Edit the code's docstrings instead. -->"
@@ -71,7 +76,9 @@ def keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, s
             here = path + suffix + (f" ({get_args(kind.annotation)[0]})" if kind and len(inner) > 1 else "")
             if kind and len(inner) > 1:
                 yield here, "mapping", "", _line(member.__doc__)
-            yield from keys(member, path + suffix + (f"({get_args(kind.annotation)[0]})" if kind else ""))
+                yield from keys(member, f"{path}{suffix}({get_args(kind.annotation)[0]})")
+            else:
+                yield from keys(member, path + suffix)
 
 
 def _inner(annotation: Any) -> tuple[list[type[BaseModel]], str]:
@@ -214,9 +221,35 @@ def _paragraphs(text: str | None) -> str:
     return "\n\n".join(" ".join(p.split()) for p in (text or "").split("\n\n"))
 
 
+def features() -> str:
+    """The page of every aggregation, and of every feature of the demo."""
+    lines = [
+        GENERATED, "", "# Features", "",
+        "`holdfast features` prints the catalogue of your own project; every dataset's `manifest.json` holds it too.",
+        "",
+        "## Aggregations of events", "",
+        "| aggregation | what is computed | of rows alone | unit | null means |", "| --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+    for name, words in AGGREGATIONS.items():
+        terms = {"rows": "the rows", "value": "the value", "whole": "all rows"}
+        alone = (words.of_rows or words.definition).format(**terms) if name in ROW_AGGREGATIONS else "–"
+        unit = "the measure's" if words.unit is None else words.unit or "–"
+        cells = (f"`{name}`", words.definition.format(**terms), alone, unit, words.null)
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "## Defaults", "", "Where features.yaml declares no measures, values and attributes:", "", "```"]
+    lines += [*(defaults.__doc__ or "").strip().splitlines()[2:], "```", "", "## The demo's features", ""]
+    lines += ["| feature | meaning | how | unit | source | window | null means |", "|" + " --- |" * 7]
+    config = load(REFERENCE.parents[1] / "conf" / "demo", environ={}).config
+    for f in feature_schema(config.data, config.features):
+        cells = (f"`{f.name}`", f.label, f.definition, f.unit or "–", f.source, f.window or "–", f.null_means)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def pages() -> dict[Path, str]:
     """What docs/reference must hold."""
-    return {REFERENCE / "configuration.md": configuration(), REFERENCE / "cli.md": cli()}
+    made = {"configuration.md": configuration(), "cli.md": cli(), "features.md": features()}
+    return {REFERENCE / name: text for name, text in made.items()}
 
 
 def main(words: list[str]) -> int:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from holdfast.stores.spark_engine import SparkEngine
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,3 +41,35 @@ def shared_data() -> Callable[[str], Path]:
         return file
 
     return path
+
+
+SPARK = {
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.executorEnv.PYTHONPATH": str(ROOT / "tests" / "conformance"),  # functions of tests run in executors
+}
+"""A test's few rows are not worth many tasks, compiled plans or optimised machine code."""
+
+
+@pytest.fixture(scope="session")
+def spark_settings() -> dict[str, str]:
+    """Spark's settings; without Spark, a test that asks for them is skipped, except in CI, where it must run."""
+    missing = "PySpark (make setup-spark)" if importlib.util.find_spec("pyspark") is None else ""
+    if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
+        missing = "Java 17"
+    if missing and os.environ.get("HOLDFAST_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"{missing} is not installed")
+    if missing:
+        pytest.skip(f"{missing} is not installed")
+    return SPARK
+
+
+@pytest.fixture(scope="session")
+def spark_engine(spark_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkEngine]:
+    """An engine of the one local Spark of this process."""
+    from holdfast.stores.spark_engine import SparkEngine
+
+    with SparkEngine(tmp_path_factory.mktemp("spark"), master="local[2]", options=spark_settings) as engine:
+        yield engine

@@ -39,7 +39,7 @@ def test_every_command_is_documented(generate: Any, root: Path) -> None:
         assert f"\n## {name}\n" in page
 
 
-@pytest.mark.parametrize("project", ["demo", "telco"])
+@pytest.mark.parametrize("project", ["demo", "telco", "cdnow"])
 def test_every_shipped_key_is_documented(project: str, root: Path) -> None:
     page = (root / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
     known = {re.sub(r"\((?:customers|history|events)\)", "", key) for key in re.findall(r"^\| `([^`]+)`", page, re.M)}

@@ -203,6 +203,7 @@ class Feature(BaseModel):
     window: str = Field(description="[cutoff - window, cutoff); empty for a value at the cutoff.")
     null_means: str
     end_state: bool = Field(description="Known only as of the extract, with no history.")
+    definition: str = Field(description="How it is computed.")
     typical: float | str | None
     levels: list[str] | None = Field(description="Known values of a category; others count as unknown.")
 

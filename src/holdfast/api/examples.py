@@ -85,6 +85,7 @@ FEATURE: Final[Example] = {
     "window": "3m",
     "null_means": "no tickets are known of before this source began",
     "end_state": False,
+    "definition": "number of rows of tickets",
     "typical": 0.0,
     "levels": None,
 }

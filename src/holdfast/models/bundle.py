@@ -169,16 +169,23 @@ class Bundle:
         StoreError
             A file is changed, missing or extra (by name), or of a format not known here.
         """
-        files = read_folder(Path(folder))
+        return cls._of(read_folder(Path(folder)), str(folder))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to other processes as its files, read and checked there as from disk."""
+        return Bundle._of, (self._files, "the bundle")
+
+    @classmethod
+    def _of(cls, files: Mapping[str, bytes], where: str) -> Self:
         manifest = _read(files, MANIFEST)
         if manifest.get("format") != FORMAT:
-            raise StoreError(f"{folder} is of format {manifest.get('format')!r}, not {FORMAT!r}")
+            raise StoreError(f"{where} is of format {manifest.get('format')!r}, not {FORMAT!r}")
         encoder = Encoder.from_json(_read(files, ENCODER))
         try:
             model = load_fitted(manifest["model"], files[manifest["model_file"]])
             provenance = Provenance(**{key: manifest[key] for key in Provenance.__dataclass_fields__})
         except KeyError as error:
-            raise StoreError(f"{folder}/{MANIFEST} lacks {error}", fix="Train the model again") from error
+            raise StoreError(f"{where}/{MANIFEST} lacks {error}", fix="Train the model again") from error
         bundle = cls(
             encoder,
             model,
@@ -189,7 +196,7 @@ class Bundle:
         )
         # what is written again from here must be what was read
         if bundle._files[MANIFEST] != files[MANIFEST]:
-            raise StoreError(f"{folder}/{MANIFEST} was not written by this version of holdfast")
+            raise StoreError(f"{where}/{MANIFEST} was not written by this version of holdfast")
         return bundle
 
 

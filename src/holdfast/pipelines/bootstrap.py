@@ -13,6 +13,7 @@ from holdfast.config.schema import Config
 from holdfast.config.tree import HOME_VARIABLE
 from holdfast.stores.engine import DuckDBEngine
 from holdfast.stores.registry import Registry
+from holdfast.stores.spark_engine import SparkEngine
 from holdfast.stores.state import StateStore
 
 
@@ -74,9 +75,12 @@ class Workspace:
         """What only tests and benchmarks read."""
         return self.var / "truth"
 
-    def engine(self) -> DuckDBEngine:
-        """A fresh engine; close it."""
-        return DuckDBEngine(self.var / "tmp", threads=self.config.training.threads)
+    def engine(self) -> DuckDBEngine | SparkEngine:
+        """A fresh engine, as configured; close it."""
+        scratch, wanted = self.var / "tmp", self.config.data.engine
+        if wanted.kind == "duckdb":
+            return DuckDBEngine(scratch, threads=self.config.training.threads, memory=wanted.memory)
+        return SparkEngine(scratch, master=wanted.master, options=wanted.settings)
 
     @cached_property
     def state(self) -> StateStore:

@@ -10,19 +10,33 @@ from typing import Any
 
 from holdfast.clock import iso
 from holdfast.pipelines.bootstrap import Workspace
-from holdfast.pipelines.build import knowledge_of, open_sources, planned_cutoffs
+from holdfast.pipelines.build import planned_cutoffs
+from holdfast.pipelines.knowledge import knowledge_of, open_sources
 from holdfast.snapshots.calendar import Cutoff
+from holdfast.sources.tables import SourceTable
+
+DONE = {"warn": "warning", "drop": "dropped"}
 
 
 @dataclass(frozen=True)
 class TableCheck:
-    """One table: its kind, rows, and exact copies among them (which are dropped)."""
+    """One table: its kind, rows, and exact copies among them (which are dropped).
+
+    Attributes
+    ----------
+    end_state : the columns known only as of the extract; ``*`` is all of them
+    warned, dropped : rows by check; a row may violate several
+    findings : the same in words, with examples
+    """
 
     name: str
     kind: str
     rows: int
     duplicates: int
     end_state: tuple[str, ...]
+    warned: dict[str, int]
+    dropped: dict[str, int]
+    findings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -76,16 +90,7 @@ def check(workspace: Workspace) -> CheckReport:
         sources = open_sources(workspace, engine)
         knowledge = knowledge_of(config, sources, None)
         cutoffs = planned_cutoffs(engine, config, sources, knowledge, None)
-        tables = tuple(
-            TableCheck(
-                name,
-                source.config.kind,
-                source.rows,
-                int(source.notes.get("exact_duplicates_dropped", 0)),
-                _end_state(source.config),
-            )
-            for name, source in sources.tables.items()
-        )
+        tables = tuple(_table(source) for source in sources.tables.values())
     return CheckReport(
         project=workspace.name,
         folder=workspace.loaded.folder,
@@ -98,6 +103,23 @@ def check(workspace: Workspace) -> CheckReport:
         cutoffs=tuple(c.at for c in cutoffs),
         matured=sum(c.matured(knowledge.known_as_of, knowledge.complete_through) for c in cutoffs),
         notes=tuple(_notes(workspace, cutoffs, tables)),
+    )
+
+
+def _table(source: SourceTable) -> TableCheck:
+    counts: dict[str, dict[str, int]] = {"warn": {}, "drop": {}}
+    for finding in source.findings:
+        found = counts[finding.done]
+        found[finding.check] = found.get(finding.check, 0) + finding.count
+    return TableCheck(
+        name=source.name,
+        kind=source.config.kind,
+        rows=source.rows,
+        duplicates=int(source.notes["exact_duplicates_dropped"]),
+        end_state=_end_state(source.config),
+        warned=counts["warn"],
+        dropped=counts["drop"],
+        findings=tuple(f"{DONE[f.done]}: {f.problem}" for f in source.findings),
     )
 
 
@@ -115,7 +137,7 @@ def _notes(workspace: Workspace, cutoffs: Sequence[Cutoff], tables: Sequence[Tab
         notes.append(f"The history is reconstructed from one extract. {data.reconstructed_why}".strip())
     used = set(workspace.config.features.attributes)
     for table in tables:
-        leaky = [c for c in table.end_state if c == "*" or c in used]
+        leaky = [c for c in table.end_state if c == "*" or not used.isdisjoint({c, f"{table.name}.{c}"})]
         if leaky:
             what = "every column" if leaky == ["*"] else ", ".join(leaky)
             notes.append(f"{table.name}: {what} known only as of the extract, and used as features (end-state).")

@@ -13,15 +13,16 @@ import pyarrow as pa
 
 from holdfast.artifacts.batches import DecisionBatch
 from holdfast.artifacts.engine import Engine
+from holdfast.artifacts.versions import instant, known_rows, with_superseded
 from holdfast.clock import Span, iso
 from holdfast.config.business import Treatments
 from holdfast.config.data import EventsTable
 from holdfast.config.schema import Config
 from holdfast.decisions.decide import decide as decide_batch
 from holdfast.decisions.effects import compute_effects
-from holdfast.features.knowledge import instant, known_rows, with_superseded
 from holdfast.pipelines.bootstrap import Workspace
-from holdfast.pipelines.build import known_columns, open_sources
+from holdfast.pipelines.knowledge import open_sources
+from holdfast.snapshots.outcomes import churned
 from holdfast.sources.tables import Sources
 from holdfast.stores.scores import read_features, read_scores, write_decisions
 
@@ -60,7 +61,7 @@ def decide(workspace: Workspace, *, cutoff: datetime | None = None) -> DecideRep
             treatments = treatment_outcomes(engine, config, sources, config.decisions.treatments, scores.cutoff)
     batch = decide_batch(
         scores.table, features, compute_effects(treatments, config.decisions), config.decisions,
-        horizon_months=months_of(config.data.label.horizon), cutoff=scores.cutoff,
+        horizon_months=months_of(config.data.label.window), cutoff=scores.cutoff,
     )  # fmt: skip
     origin = {key: scores.manifest[key] for key in ("bundle_sha256", "model_version")}
     batch = DecisionBatch(batch.cutoff, batch.table, {**batch.manifest, **origin, "cutoff": iso(batch.cutoff)})
@@ -77,8 +78,8 @@ def treatment_outcomes(
 ) -> pa.Table:
     """Every treatment known at ``as_of`` with what became of the customer, in the columns that effects need.
 
-    A treatment has matured when its window, and the label's delay after it, ended at or before ``as_of``: by time
-    alone, whatever happened.
+    A treatment has matured when its window, and the label's grace and delay after it, ended at or before ``as_of``:
+    by time alone, whatever happened.
     """
     source = sources.tables[treatments.table]
     assert isinstance(source.config, EventsTable)
@@ -87,15 +88,16 @@ def treatment_outcomes(
         rows = with_superseded(rows, ["event_id"])
         rows = rows.filter(rows.superseded_at.isnull())
     rows = rows.filter(rows.deleted == 0)
-    customers = known_columns(sources.customers.table, as_of).select("customer_id", "end")
-    joined = rows.inner_join(customers, "customer_id")
     window = treatments.window
-    until = joined.event_time + (
+    until = rows.event_time + (
         ibis.interval(months=window.months) if window.months else ibis.interval(days=window.days)
     )
-    complete = min(as_of, config.data.complete_through or as_of) - timedelta(days=config.data.label.delay.days)
-    matured = until <= instant(complete)
-    churned = ((joined.end >= joined.event_time) & (joined.end < until)).fill_null(False)
+    moments = rows.mutate(at=rows.event_time, until=until)
+    tables = {name: t.table for name, t in sources.tables.items()}
+    joined = churned(tables, config.data, moments, known_as_of=as_of)
+    wait = timedelta(days=config.data.label.grace.days + config.data.label.delay.days)
+    complete = min(as_of, config.data.complete_through or as_of) - wait
+    matured = joined.until <= instant(complete)
     scale = 10 ** source.config.columns[treatments.propensity].scale
     return engine.to_arrow(
         joined.select(
@@ -104,7 +106,7 @@ def treatment_outcomes(
             offer=joined[f"c_{treatments.offer}"],
             treated=joined[f"c_{treatments.arm}"] == treatments.treated,
             propensity=joined[f"c_{treatments.propensity}"].cast("float64") / float(scale),
-            churned=ibis.ifelse(matured, churned, ibis.null("boolean")),
+            churned=ibis.ifelse(matured, joined.churned, ibis.null("boolean")),
             matured=matured,
         ).order_by(["customer_id", "assigned_at", "offer"])
     )

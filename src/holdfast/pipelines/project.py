@@ -55,6 +55,12 @@ class Project:
         """The checked configuration."""
         return self.workspace.config
 
+    def features(self, *names: str) -> Any:
+        """See ``holdfast features``."""
+        from holdfast.pipelines.features import features
+
+        return features(self.workspace.loaded, names)
+
     def check(self) -> Any:
         """See ``holdfast check``."""
         from holdfast.pipelines.check import check
@@ -121,12 +127,31 @@ class Project:
         with self._run("monitor") as run:
             return monitor(self.workspace, run_id=run.run_id)
 
+    def audit(self, dataset: Dataset | None = None) -> Any:
+        """See ``holdfast audit``."""
+        from holdfast.pipelines.audit import audit
+
+        with self._run("audit"):
+            return audit(self.workspace, dataset=dataset)
+
     def retrain(self, *, force: bool = False) -> Any:
         """See ``holdfast retrain``."""
         from holdfast.pipelines.retrain import retrain
 
         with self._run("retrain") as run:
             return retrain(self.workspace, force=force, run_id=run.run_id)
+
+    def runs(self, *, verb: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
+        """See ``holdfast runs``."""
+        from holdfast.pipelines.records import list_runs
+
+        return list_runs(self.workspace, verb=verb, limit=limit)
+
+    def alerts(self, *, limit: int = 20) -> list[dict[str, Any]]:
+        """See ``holdfast alerts``."""
+        from holdfast.pipelines.records import list_alerts
+
+        return list_alerts(self.workspace, limit=limit)
 
     def run(self, mode: Mode = "full", *, progress: Callable[[str], None] = lambda _: None) -> Any:
         """See ``holdfast run``."""

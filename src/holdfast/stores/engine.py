@@ -14,12 +14,13 @@ import duckdb
 import ibis
 import pyarrow as pa
 
+from holdfast.artifacts.engine import BatchFunction, Part
 from holdfast.errors import DataError, HoldfastError, Problem, StoreError
+from holdfast.stores.duckdb_files import read_error, reading, scan
+from holdfast.stores.parts import write_part
 
 _NAME = re.compile(r"^[a-z_][a-z0-9_]*$")
-_NULL_MARK = "\x1f"
-DELIMITERS = ",;\t|"
-LONGEST_HEADER = 1 << 20
+NULL_MARK, SEPARATOR = "\x1f", "\x1e"
 _HASH_DIGITS = 15  # 60 bits of md5 fit an int64
 
 
@@ -45,6 +46,7 @@ class DuckDBEngine:
         if memory is not None:
             settings["memory_limit"] = memory
         self._backend = ibis.duckdb.connect(**settings)
+        ibis.options.sql.fuse_selects = False  # a third of all time to compile, and DuckDB merges them itself
         self._sql("SET preserve_insertion_order = false")
         self._sql("SET enable_progress_bar = false")
         self._sql("SET TimeZone = 'UTC'")
@@ -54,20 +56,20 @@ class DuckDBEngine:
 
     def columns(self, files: Sequence[Path]) -> dict[str, str]:
         """See `holdfast.artifacts.engine.Engine`."""
-        with _reading(files):
-            rows = self._sql(f"DESCRIBE SELECT * FROM {_scan(files, text=True)}").fetchall()
+        with reading(files):
+            rows = self._sql(f"DESCRIBE SELECT * FROM {scan(files, text=True)}").fetchall()
         return {row[0]: row[1] for row in rows}
 
     def read(self, files: Sequence[Path], name: str, *, text: bool) -> Any:
         """See `holdfast.artifacts.engine.Engine`."""
-        _check_name(name)
-        with _reading(files):
-            self._sql(f'CREATE OR REPLACE TEMP VIEW "{name}" AS SELECT * FROM {_scan(files, text=text)}')
+        check_name(name)
+        with reading(files):
+            self._sql(f'CREATE OR REPLACE TEMP VIEW "{name}" AS SELECT * FROM {scan(files, text=text)}')
             return self._backend.table(name, database=("temp", "main"))
 
     def from_arrow(self, table: pa.Table, name: str) -> Any:
         """See `holdfast.artifacts.engine.Engine`."""
-        _check_name(name)
+        check_name(name)
         self._backend.con.register(f"{name}_arrow", table)
         try:
             self._sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS SELECT * FROM "{name}_arrow"')
@@ -77,7 +79,7 @@ class DuckDBEngine:
 
     def materialize(self, expression: Any, name: str) -> Any:
         """See `holdfast.artifacts.engine.Engine`."""
-        _check_name(name)
+        check_name(name)
         with _running():
             self._sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {self._backend.compile(expression)}')
         return self._backend.table(name, database=("temp", "main"))
@@ -90,14 +92,23 @@ class DuckDBEngine:
     def drop(self, *names: str) -> None:
         """See `holdfast.artifacts.engine.Engine`."""
         for name in names:
-            _check_name(name)
+            check_name(name)
             self._sql(f'DROP TABLE IF EXISTS "{name}"')
 
     def row_hash(self, table: Any, columns: Sequence[str]) -> Any:
         """See `holdfast.artifacts.engine.Engine`."""
-        parts = [table[name].cast("string").fill_null(_NULL_MARK) for name in columns]
-        digest = ibis.literal("\x1e").join(parts).hexdigest("md5")
+        parts = [table[name].cast("string").fill_null(NULL_MARK) for name in columns]
+        digest = ibis.literal(SEPARATOR).join(parts).hexdigest("md5")
         return (ibis.literal("0x") + digest.substr(0, _HASH_DIGITS)).cast("int64")
+
+    def map_batches(self, expression: Any, function: BatchFunction, schema: pa.Schema, name: str) -> Any:
+        """See `holdfast.artifacts.engine.Engine`. In one piece: floats may round otherwise in other batches."""
+        batches = self.to_arrow(expression).combine_chunks().to_batches()
+        return self.from_arrow(pa.Table.from_batches(function(iter(batches)), schema), name)
+
+    def write_parts(self, parts: Sequence[Part], schema: pa.Schema) -> list[int]:
+        """See `holdfast.artifacts.engine.Engine`. One after the other: one is in memory at a time."""
+        return [write_part(part.file, self.to_arrow(part.rows), schema, part.cutoff) for part in parts]
 
     def close(self) -> None:
         """Release memory and remove the spill folder."""
@@ -111,40 +122,10 @@ class DuckDBEngine:
         self.close()
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """ValueError unless ``name`` can be a table's as it is."""
     if not _NAME.match(name):
         raise ValueError(f"not a table name: {name!r}")
-
-
-def _quoted(files: Sequence[Path]) -> str:
-    return "[" + ", ".join("'" + str(f).replace("'", "''") + "'" for f in files) + "]"
-
-
-def _scan(files: Sequence[Path], *, text: bool) -> str:
-    if files[0].suffix.lower() == ".parquet":
-        return f"read_parquet({_quoted(files)}, union_by_name = true)"
-    # the dialect is fixed: DuckDB's own guess drops rows that begin with # and takes apostrophes for quotes
-    cells = "all_varchar = true, " if text else ""
-    dialect = f"delim = '{_delimiter(files[0])}', quote = '\"', escape = '\"', comment = '', skip = 0"
-    return f"read_csv({_quoted(files)}, {cells}header = true, union_by_name = true, nullstr = '', {dialect})"
-
-
-def _delimiter(file: Path) -> str:
-    """The delimiter that the header has most of; a comma where it has none."""
-    try:
-        with file.open(encoding="utf-8-sig", errors="replace") as lines:
-            header = re.sub(r'"[^"]*"', "", lines.readline(LONGEST_HEADER))
-    except OSError as e:
-        raise read_error(str(e), where=str(file)) from e
-    return max(DELIMITERS, key=header.count)
-
-
-@contextmanager
-def _reading(files: Sequence[Path]) -> Iterator[None]:
-    try:
-        yield
-    except duckdb.Error as e:
-        raise read_error(str(e), where=str(files[0])) from e
 
 
 @contextmanager
@@ -166,21 +147,3 @@ def _running() -> Iterator[None]:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
-
-
-def read_error(message: str, *, where: str) -> DataError:
-    """A DataError for what DuckDB said of a file that it cannot read; it never quotes a row."""
-    first = message.strip().splitlines()[0] if message.strip() else "cannot be read"
-    low = message.lower()
-    file = re.search(r"^\s*file = (.+)$", message, re.MULTILINE)
-    line = re.search(r"csv error on line: (\d+)", low)
-    at = f" at line {line[1]}" if line else ""
-    where = file[1].strip() if file else where
-    if "not utf-8" in low or "invalid unicode" in low or "invalid utf" in low:
-        problem = Problem(where, f"is not UTF-8 text{at}", "Save it as UTF-8 (for example: iconv -t UTF-8).")
-    elif "when sniffing file" in low or "expected number of columns" in low:
-        what = f"a row{at} has more or fewer cells than the header"
-        problem = Problem(where, what, "Put cells that hold the delimiter or a line break in double quotes.")
-    else:
-        problem = Problem(where, first + at, "Check that the file is complete and in the format its name says.")
-    return DataError("a source file cannot be read", [problem])

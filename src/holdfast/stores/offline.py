@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from holdfast.artifacts.dataset import MANIFEST, Dataset, DatasetManifest, cutoff_scalar, snapshot_schema
+from holdfast.artifacts.dataset import MANIFEST, Dataset, DatasetManifest, snapshot_schema
+from holdfast.artifacts.engine import Engine, Part
 from holdfast.artifacts.files import write_json, write_text, writing_folder
 from holdfast.clock import iso
-from holdfast.errors import DataError, NotReadyError, Problem, StoreError
+from holdfast.errors import NotFoundError, NotReadyError, StoreError
+from holdfast.stores.parts import wrong
 
 DATASETS = "datasets"
 LATEST = "LATEST"
 BUILD = "Run: holdfast build"
-ROW_GROUP = 131_072
-ZSTD_LEVEL = 3
 
 
-def write_dataset(root: Path, manifest: DatasetManifest, parts: Iterable[tuple[datetime, pa.Table]]) -> Dataset:
+def write_dataset(root: Path, manifest: DatasetManifest, engine: Engine, parts: Mapping[datetime, Any]) -> Dataset:
     """Write ``root/datasets/<dataset_id>`` and point LATEST at it.
 
     Parameters
     ----------
     root : var/<project>
     manifest : names every cutoff and its count of snapshots
-    parts : the snapshots by cutoff, taken one at a time; rows are put in customer_id order
+    engine : writes the files, in customer_id order
+    parts : the snapshots by cutoff, as expressions; or as the file of another dataset that holds just these
 
     Raises
     ------
@@ -39,23 +39,46 @@ def write_dataset(root: Path, manifest: DatasetManifest, parts: Iterable[tuple[d
         The disk is full or not writable; the dataset of that id is as it was.
     """
     path = root / DATASETS / manifest.dataset_id
-    schema = snapshot_schema(manifest.schema)
+    where = f"dataset {manifest.dataset_id}"
     due = {c.cutoff: c.snapshots for c in manifest.cutoffs}
+    if missing := sorted(due.keys() - parts.keys()):
+        raise wrong(where, f"no part for {', '.join(iso(c) for c in missing[:5])}")
+    if strange := sorted(parts.keys() - due.keys()):
+        raise wrong(where, f"the manifest does not have {', '.join(iso(c) for c in strange[:5])}")
     with writing_folder(path) as folder:
         new = Dataset(folder, manifest)
-        for cutoff, table in parts:
-            where = f"dataset {manifest.dataset_id}, cutoff {iso(cutoff)}"
-            rows = due.pop(cutoff, None)
-            if rows != table.num_rows:
-                said = "does not have it (or had it already)" if rows is None else f"says {rows}"
-                raise _wrong(where, f"{table.num_rows} snapshots; the manifest {said}")
+        for cutoff, rows in parts.items():
             new.part(cutoff).parent.mkdir()
-            write_parquet(new.part(cutoff), in_order(table, schema, cutoff, where))
-        if due:
-            raise _wrong(f"dataset {manifest.dataset_id}", f"no part for {', '.join(iso(c) for c in sorted(due)[:5])}")
+            if isinstance(rows, Path):
+                _link(rows, new.part(cutoff))
+        wanted = [Part(new.part(c), c, rows) for c, rows in parts.items() if not isinstance(rows, Path)]
+        for part, rows in zip(wanted, engine.write_parts(wanted, snapshot_schema(manifest.schema)), strict=True):
+            if rows != due[part.cutoff]:
+                raise wrong(f"{where}, cutoff {iso(part.cutoff)}",
+                            f"{rows} snapshots; the manifest says {due[part.cutoff]}")  # fmt: skip
         write_json(folder / MANIFEST, manifest.to_json())
     write_text(root / DATASETS / LATEST, f"{manifest.dataset_id}\n")
     return Dataset(path, manifest)
+
+
+def datasets(root: Path) -> list[Dataset]:
+    """Every dataset that can be read, ordered by id."""
+    found: list[Dataset] = []
+    for file in sorted((root / DATASETS).glob(f"*/{MANIFEST}")):
+        with suppress(StoreError, NotFoundError):  # of another version, or not ours
+            found.append(Dataset.open(file.parent))
+    return found
+
+
+def _link(file: Path, new: Path) -> None:
+    """One more name for a file, or a copy where the file system has no such thing; neither is ever written to again."""
+    try:
+        new.hardlink_to(file)
+    except OSError:
+        try:
+            shutil.copyfile(file, new)
+        except OSError as e:
+            raise StoreError(f"cannot write {new}: {e.strerror}", fix="Free disk space or check permissions.") from e
 
 
 def latest_dataset(root: Path) -> Dataset:
@@ -78,39 +101,3 @@ def latest_dataset(root: Path) -> Dataset:
     if not name or Path(name).name != name:
         raise StoreError(f"{file} holds {name[:80]!r}, not a dataset's id", fix=BUILD)
     return Dataset.open(file.parent / name)
-
-
-def in_order(table: pa.Table, schema: pa.Schema, cutoff: datetime, where: str) -> pa.Table:
-    """The table with exactly the schema's columns, checked to be of one cutoff, in customer_id order."""
-    missing = [name for name in schema.names if name not in table.column_names]
-    if missing:
-        raise _wrong(where, f"columns are missing: {', '.join(missing[:10])}")
-    try:
-        table = table.select(schema.names).cast(schema).combine_chunks()
-    except ValueError as e:  # ArrowInvalid is a ValueError
-        raise _wrong(where, str(e)) from e
-    strange = table.filter(pc.not_equal(table.column("cutoff"), cutoff_scalar(cutoff)))
-    if strange.num_rows or table.column("cutoff").null_count:
-        raise _wrong(where, "rows of another cutoff")
-    ids = table.column("customer_id")
-    if ids.null_count or pc.count_distinct(ids).as_py() != len(ids):
-        raise _wrong(where, "customer_id is null or repeated")
-    return table.take(pc.sort_indices(ids)).combine_chunks()
-
-
-def write_parquet(file: Path, table: pa.Table) -> None:
-    """Write one Parquet file: no pandas or other metadata, no wall clock, fixed row groups."""
-    try:
-        pq.write_table(
-            table.replace_schema_metadata(None),
-            file,
-            compression="zstd",
-            compression_level=ZSTD_LEVEL,
-            row_group_size=ROW_GROUP,
-        )
-    except OSError as e:
-        raise StoreError(f"cannot write {file}: {e}", fix="Free disk space or check permissions.") from e
-
-
-def _wrong(where: str, what: str) -> DataError:
-    return DataError("the offline store refused a table", [Problem(where, what)])

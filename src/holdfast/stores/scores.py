@@ -11,11 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from holdfast.artifacts.batches import DECISION_SCHEMA, SCORE_SCHEMA, DecisionBatch, ScoreBatch
-from holdfast.artifacts.dataset import MANIFEST
+from holdfast.artifacts.dataset import KEYS, MANIFEST
+from holdfast.artifacts.engine import Engine, Part
 from holdfast.artifacts.files import write_json, writing_folder
+from holdfast.artifacts.schema import FeatureSchema
 from holdfast.clock import iso, parse_instant
 from holdfast.errors import NotFoundError, NotReadyError, StoreError
-from holdfast.stores.offline import in_order, write_parquet
+from holdfast.stores.parts import in_order, write_parquet
 
 SCORES = "scores"
 DECISIONS = "decisions"
@@ -26,17 +28,22 @@ _PREFIX = "cutoff="
 _VERBS = {SCORES: "Run: holdfast score", FEATURES: "Run: holdfast score", DECISIONS: "Run: holdfast decide"}
 
 
-def write_scores(root: Path, batch: ScoreBatch) -> Path:
-    """Write the scores of a cutoff, in place of any before. ``root`` is var/<project>.
+def write_scores(root: Path, engine: Engine, cutoff: datetime, rows: Any, manifest: dict[str, Any]) -> Path:
+    """Write the scores of a cutoff, in place of any before; the engine writes the rows where they are.
+
+    Parameters
+    ----------
+    root : var/<project>
+    rows : an expression of SCORE_SCHEMA
 
     Raises
     ------
     DataError
-        The table does not have SCORE_SCHEMA, is of another cutoff or repeats a customer.
+        The rows lack a column, are of another cutoff or repeat a customer.
     StoreError
         The disk is full or not writable; what was there is as it was.
     """
-    return _write(root, SCORES, batch.cutoff, batch.table, SCORE_SCHEMA, batch.manifest)
+    return _write_rows(root, SCORES, engine, cutoff, rows, SCORE_SCHEMA, manifest)
 
 
 def read_scores(root: Path, cutoff: datetime | None = None) -> ScoreBatch:
@@ -69,9 +76,13 @@ def read_decisions(root: Path, cutoff: datetime | None = None) -> DecisionBatch:
     return DecisionBatch(*_read(root, DECISIONS, cutoff))
 
 
-def write_features(root: Path, cutoff: datetime, table: pa.Table, manifest: dict[str, Any]) -> Path:
+def write_features(
+    root: Path, engine: Engine, cutoff: datetime, rows: Any, schema: FeatureSchema
+) -> Path:  # fmt: skip
     """Write the features that a cutoff was scored on; as `write_scores`. Columns: customer_id, cutoff, features."""
-    return _write(root, FEATURES, cutoff, table, table.schema, manifest)
+    arrow = pa.schema([*(SCORE_SCHEMA.field(key) for key in KEYS), *((f.name, f.arrow_type) for f in schema)])
+    manifest = {"cutoff": iso(cutoff), "schema": schema.to_json()}
+    return _write_rows(root, FEATURES, engine, cutoff, rows, arrow, manifest)
 
 
 def read_features(root: Path, cutoff: datetime | None = None) -> tuple[datetime, pa.Table, dict[str, Any]]:
@@ -82,6 +93,16 @@ def read_features(root: Path, cutoff: datetime | None = None) -> tuple[datetime,
 def decision_cutoffs(root: Path) -> list[datetime]:
     """Cutoffs that have decisions, ascending."""
     return _cutoffs(root / DECISIONS)
+
+
+def _write_rows(
+    root: Path, kind: str, engine: Engine, cutoff: datetime, rows: Any, schema: pa.Schema, manifest: dict[str, Any]
+) -> Path:
+    path = root / kind / f"{_PREFIX}{iso(cutoff)}"
+    with writing_folder(path) as folder:
+        engine.write_parts([Part(folder / PART, cutoff, rows)], schema)
+        write_json(folder / MANIFEST, manifest)
+    return path
 
 
 def _write(

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from holdfast.artifacts.batches import SCORE_SCHEMA
+from holdfast.artifacts.batches import SCORE_SCHEMA, ScoreBatch
 from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
 from holdfast.config.learning import ScoringSection, Tier
 from holdfast.errors import DataError
 from holdfast.models.bundle import Bundle, Provenance
 from holdfast.models.calibrate import Identity
 from holdfast.models.encode import Encoder
-from holdfast.models.explain import Reason
 from holdfast.models.reference import reference_of
 from holdfast.models.registry import make_estimator
-from holdfast.scoring.predictor import deciles_of, score_batch, shown_value, tiers_of, top_reasons
+from holdfast.scoring.batch import score_batch, with_deciles
+from holdfast.scoring.predictor import shown_value, tiers_of
+from holdfast.stores.engine import DuckDBEngine
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 TIERS = [Tier(name="high", at_least=0.10), Tier(name="medium", at_least=0.04), Tier(name="low", at_least=0.0)]
@@ -59,19 +61,47 @@ def test_a_tier_begins_at_its_bound():
     assert tiers_of(np.empty(0), TIERS) == []
 
 
-def test_deciles_are_of_one_size_and_the_first_is_the_riskiest():
+@pytest.fixture(scope="module")
+def engine():
+    with DuckDBEngine(threads=2) as engine:
+        yield engine
+
+
+def scored(engine, bundle, table, config):
+    rows, manifest = score_batch(
+        engine, engine.from_arrow(table, "features"), bundle, CUTOFF, config, model_version="4"
+    )
+    return ScoreBatch(CUTOFF, engine.to_arrow(rows.order_by("customer_id")), manifest)
+
+
+def deciles_of(engine, p):
+    ids = [f"C{i:04}" for i in range(len(p))]
+    table = engine.from_arrow(pa.table({"customer_id": pa.array(ids, pa.string()), "probability": p}), "scored")
+    return engine.to_arrow(with_deciles(table).order_by("customer_id"))["decile"].to_numpy()
+
+
+def test_deciles_are_of_one_size_and_the_first_is_the_riskiest(engine):
     p = np.linspace(0.9, 0.1, 25)
-    assert deciles_of(p).tolist() == sorted(deciles_of(p).tolist())
-    counts = np.bincount(deciles_of(p), minlength=11)[1:]
+    found = deciles_of(engine, p)
+    assert found.tolist() == sorted(found.tolist())
+    counts = np.bincount(found, minlength=11)[1:]
     assert counts.sum() == 25
     assert set(counts) == {2, 3}
-    assert deciles_of(p[::-1]).tolist() == deciles_of(p).tolist()[::-1]
+    assert deciles_of(engine, p[::-1]).tolist() == found.tolist()[::-1]
 
 
-def test_equal_probabilities_go_by_row_order():
-    assert deciles_of(np.full(10, 0.5)).tolist() == list(range(1, 11))
-    assert deciles_of(np.array([0.5])).tolist() == [1]
-    assert deciles_of(np.empty(0)).tolist() == []
+def test_deciles_follow_the_rank_of_every_customer(engine):
+    p = np.random.default_rng(5).beta(1, 9, 997).round(3)
+    order = np.argsort(-p, kind="stable")
+    rank = np.empty(997, int)
+    rank[order] = np.arange(997)
+    assert deciles_of(engine, p).tolist() == (rank * 10 // 997 + 1).tolist()
+
+
+def test_equal_probabilities_go_by_customer(engine):
+    assert deciles_of(engine, np.full(10, 0.5)).tolist() == list(range(1, 11))
+    assert deciles_of(engine, np.array([0.5])).tolist() == [1]
+    assert deciles_of(engine, np.empty(0)).tolist() == []
 
 
 @pytest.mark.parametrize(
@@ -92,9 +122,9 @@ def test_values_are_shown_with_four_digits(value, shown):
     assert shown_value(value) == shown
 
 
-def test_a_batch_has_one_row_per_customer_in_their_order(bundle):
+def test_a_batch_has_one_row_per_customer_in_their_order(engine, bundle):
     table = features(60, seed=3)
-    batch = score_batch(bundle, table, CUTOFF, ScoringSection(tiers=TIERS, reasons=2), model_version="4")
+    batch = scored(engine, bundle, table, ScoringSection(tiers=TIERS, reasons=2))
     assert batch.table.schema == SCORE_SCHEMA
     assert batch.table["customer_id"].to_pylist() == table["customer_id"].to_pylist()
     np.testing.assert_array_equal(batch.table["probability"].to_numpy(), bundle.predict(table))
@@ -109,18 +139,16 @@ def test_a_batch_has_one_row_per_customer_in_their_order(bundle):
     assert manifest["expected_churners"] == pytest.approx(bundle.predict(table).sum(), abs=1e-6)
 
 
-def test_the_same_rows_give_the_same_batch(bundle):
-    one, other = (
-        score_batch(bundle, features(60, seed=3), CUTOFF, ScoringSection(), model_version="4") for _ in range(2)
-    )
+def test_the_same_rows_give_the_same_batch(engine, bundle):
+    one, other = (scored(engine, bundle, features(60, seed=3), ScoringSection()) for _ in range(2))
     assert one.table.equals(other.table)
     assert one.manifest == other.manifest
 
 
-def test_a_customer_scores_the_same_alone_and_among_others(bundle):
+def test_a_customer_scores_the_same_alone_and_among_others(engine, bundle):
     table = features(60, seed=3)
-    among = score_batch(bundle, table, CUTOFF, ScoringSection(), model_version="4").table
-    alone = score_batch(bundle, table.slice(7, 1), CUTOFF, ScoringSection(), model_version="4").table
+    among = scored(engine, bundle, table, ScoringSection()).table
+    alone = scored(engine, bundle, table.slice(7, 1), ScoringSection()).table
     for column in ("probability", "tier"):
         assert alone[column][0] == among[column][7]
     one, many = alone["reasons"][0].as_py(), among["reasons"][7].as_py()
@@ -128,27 +156,30 @@ def test_a_customer_scores_the_same_alone_and_among_others(bundle):
     assert [r["contribution"] for r in one] == pytest.approx([r["contribution"] for r in many])
 
 
-def test_nobody_to_score_is_an_empty_batch(bundle):
-    batch = score_batch(bundle, features(5).slice(0, 0), CUTOFF, ScoringSection(), model_version="4")
+def test_nobody_to_score_is_an_empty_batch(engine, bundle):
+    batch = scored(engine, bundle, features(5).slice(0, 0), ScoringSection())
     assert batch.table.schema == SCORE_SCHEMA
     assert batch.table.num_rows == 0
     assert batch.manifest["mean_probability"] is None
     assert batch.manifest["top_reasons"] == []
 
 
-def test_a_missing_feature_is_an_error(bundle):
+def test_a_missing_feature_is_an_error(engine, bundle):
     with pytest.raises(DataError, match="usage_3m"):
-        score_batch(bundle, features(5).drop_columns(["usage_3m"]), CUTOFF, ScoringSection(), model_version="4")
+        scored(engine, bundle, features(5).drop_columns(["usage_3m"]), ScoringSection())
 
 
-def test_top_reasons_count_the_first_of_each_customer():
-    def reason(group):
-        return Reason(group, f"{group}_3m", group.title(), 1.0, 0.0, "raises", 0.5)
+def test_top_reasons_count_the_first_of_each_customer(engine, bundle):
+    batch = scored(engine, bundle, features(60, seed=3), ScoringSection())
+    first = [row[0] for row in batch.table["reasons"].to_pylist() if row]
+    groups = {r["group"] for r in first}
+    expected = {g: round(sum(r["group"] == g for r in first) / len(first), 4) for g in groups}
+    assert {r["measure"]: r["share"] for r in batch.manifest["top_reasons"]} == expected
+    assert [r["share"] for r in batch.manifest["top_reasons"]] == sorted(expected.values(), reverse=True)
+    assert {r["label"] for r in batch.manifest["top_reasons"]} == {r["label"] for r in first}
 
-    rows = [[reason("usage"), reason("plan")], [reason("usage")], [reason("plan")], []]
-    assert top_reasons(rows) == [
-        {"measure": "usage", "label": "Usage", "share": round(2 / 3, 4)},
-        {"measure": "plan", "label": "Plan", "share": round(1 / 3, 4)},
-    ]
-    assert len(top_reasons(rows, limit=1)) == 1
-    assert top_reasons([[], []]) == []
+
+def test_a_bundle_comes_out_of_a_pickle_as_it_was(bundle):
+    again = pickle.loads(pickle.dumps(bundle))
+    assert again.sha256 == bundle.sha256
+    np.testing.assert_array_equal(again.predict(features(60)), bundle.predict(features(60)))

@@ -71,7 +71,7 @@ def fetch(session: Session, dataset: Annotated[str, typer.Argument(help="A publi
 
 def import_(
     session: Session,
-    dataset: Annotated[str, typer.Argument(help="A public data set: telco.")],
+    dataset: Annotated[str, typer.Argument(help="A public data set: telco or cdnow.")],
     file: Annotated[Path | None, typer.Argument(help="Your copy; by default what fetch downloaded.")] = None,
 ) -> None:
     """Turn a public data set's file into the project's tables."""

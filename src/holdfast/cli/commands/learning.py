@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from holdfast.cli import words
 from holdfast.cli.session import Session, verb
-from holdfast.errors import GateRefused
+from holdfast.errors import GateRefused, UsageError
 
 PANEL = "Model"
 PREFIX = "models-"
@@ -21,22 +22,34 @@ def train(
     dataset_id: Annotated[
         str | None, typer.Option("--dataset", metavar="ID", help="A dataset's id; by default the latest.")
     ] = None,
+    known_as_of: Annotated[
+        str | None,
+        typer.Option("--known-as-of", metavar="DATE", help="Train on the dataset of what was known then; built first."),
+    ] = None,
 ) -> None:
-    """Train the candidates, choose one, calibrate and measure it, and ask the gate to promote it.
+    """Train the candidates, choose one, calibrate and measure it; if the gate says yes, promote and serve it.
 
     Exit code 3 says that the gate refused; the report says why.
     """
     from holdfast.artifacts.dataset import Dataset
     from holdfast.cli.render import learning as render
+    from holdfast.pipelines.build import build
     from holdfast.pipelines.train import train as run_train
 
+    known = words.instant(known_as_of, "--known-as-of")
+    if known is not None and dataset_id is not None:
+        fix = "Give one: a dataset already says what was known."
+        raise UsageError("--dataset and --known-as-of exclude each other", fix=fix)
     with session.recorded() as (workspace, run), session.progress("training") as steps:
         dataset = None if dataset_id is None else Dataset.open(workspace.datasets / dataset_id)
+        if known is not None:
+            with run.step("build"):
+                dataset = build(workspace, known_as_of=known)
         with run.step("train"):
             report = run_train(workspace, dataset=dataset, run_id=run.run_id, progress=steps.step).to_json()
         run.dataset_id = report["dataset_id"]
         run.summary = {k: report[k] for k in ("version", "estimator", "promoted", "champion")}
-        session.answer(report, render.trained)
+        session.answer(report, lambda found: render.trained(found, workspace.name))
         if not report["promoted"]:
             raise GateRefused(f"version {report['version']} does not serve", report["verdict"]["reasons"])
 
@@ -66,7 +79,7 @@ def models_promote(
     why: WhyOption = "promoted by hand",
     force: Annotated[bool, typer.Option("--force", help="Promote a version that the gate refused.")] = False,
 ) -> None:
-    """Make a version the champion; the ledger keeps who and why. Exit code 3: the gate refused it before."""
+    """Make a version the champion and serve it; the ledger keeps who and why. Exit code 3: the gate refused it."""
     from holdfast.cli.render import learning as render
     from holdfast.pipelines.models import promote
 
@@ -81,12 +94,12 @@ def models_rollback(
     version: Annotated[int | None, typer.Argument(help="By default the champion before this one.")] = None,
     why: WhyOption = "rolled back by hand",
 ) -> None:
-    """Go back to an earlier champion."""
+    """Go back to an earlier champion and serve it. One that was killed is finished when it is run again."""
     from holdfast.cli.render import learning as render
     from holdfast.pipelines.models import rollback
 
     with session.recorded() as (workspace, run), session.progress("rolling back"):
-        report = rollback(workspace, version, why=why)
+        report = rollback(workspace, version, why=why, run_id=run.run_id)
         run.summary = report
     session.answer(report, render.change)
 

@@ -19,7 +19,10 @@ def run(
     session: Session,
     mode: Annotated[Mode, typer.Option(help="full, or only up to and including this part.")] = "full",
 ) -> None:
-    """Everything once, from tables to decisions, monitoring and the online store, with a summary."""
+    """Everything once, from tables to decisions, monitoring and the online store, with a summary.
+
+    Exit code 3 says that the gate refused a first model: there is none to go on with.
+    """
     from holdfast.cli.render import summary as render
     from holdfast.pipelines.run import run as run_all
 

@@ -27,10 +27,17 @@ def init(report: Report) -> list[Any]:
 
 def check(report: Report) -> list[Any]:
     cutoffs = report["cutoffs"]
-    rows = [(t["name"], t["kind"], count(t["rows"]), count(t["duplicates"])) for t in report["tables"]]
+    columns = ("table", "kind", "rows", "exact copies", "warned of", "dropped")
+    rows = [
+        (
+            t["name"], t["kind"], count(t["rows"]), count(t["duplicates"]),
+            count(sum(t["warned"].values())), count(sum(t["dropped"].values())),
+        )
+        for t in report["tables"]
+    ]  # fmt: skip
     return [
         title(f"{report['project']}: configuration and tables are as declared", str(report["folder"])),
-        table(("table", "kind", "rows", "exact copies"), rows, right=("rows", "exact copies")),
+        table(columns, rows, right=columns[2:]),
         facts(
             {
                 "known as of": f"{report['known_as_of']} (watermark of the tables: {report['watermark']})",
@@ -40,6 +47,7 @@ def check(report: Report) -> list[Any]:
                 "sources": report["sources"],
             }
         ),
+        *(note(f"{finding[0].upper()}{finding[1:]}") for t in report["tables"] for finding in t["findings"]),
         *(note(f"Note: {n}") for n in report["notes"]),
     ]
 
@@ -73,15 +81,23 @@ def import_(report: Report) -> list[Any]:
     return [
         title(f"Imported {report['dataset']}", report["file"]),
         table(("table", "rows"), [(n, count(v)) for n, v in report["rows"].items()], right=("rows",)),
-        facts(
-            {
-                "extract": f"dated {report['extract']}; everything before it is reconstructed",
-                "churners": count(report["churners"]),
-                "blank totals": f"{report['blank_total_charges']} customers of no completed month: accepted",
-                "sources": report["sources"],
-            }
-        ),
+        facts({**_imported(report), "sources": report["sources"]}),
     ]
+
+
+def _imported(report: Report) -> dict[str, str]:
+    if report["dataset"] == "telco":
+        return {
+            "extract": f"dated {report['extract']}; everything before it is reconstructed",
+            "churners": count(report["churners"]),
+            "blank totals": f"{report['blank_total_charges']} customers of no completed month: accepted",
+        }
+    return {
+        "customers": count(report["customers"]),
+        "purchases": f"{count(report['lines'])} lines, {report['first']} to {report['last']}; those of one customer "
+        "and day are one order",
+        "free orders": f"{count(report['free_orders'])} of zero dollars: they count",
+    }
 
 
 def build(report: Report) -> list[Any]:
@@ -101,11 +117,20 @@ def dataset_facts(report: Report) -> Any:
             f"({share(positives / matured if matured else None, 2)} per cutoff)",
             "features": f"{len(report['features'])} from {', '.join(sources)}",
             "known as of": f"{report['known_as_of']}, complete through {report['complete_through']}",
+            "left out": _left_out(report["notes"]),
             "history": _history(report),
             "end-state": ", ".join(report["end_state"]) or None,
             "files": report.get("path"),
         }
     )
+
+
+def _left_out(notes: Report) -> str | None:
+    """Whom training leaves out and why, and who left for a reason that is no churn; customers by cutoff."""
+    found = [f"{count(n)} {why.replace('_', ' ')}" for why, n in notes.get("excluded", {}).items()]
+    if other := notes.get("left_for_another_reason"):
+        found.append(f"and {count(other)} left for a reason that is no churn (label 0)")
+    return ", ".join(found) or None
 
 
 def _history(report: Report) -> str | None:

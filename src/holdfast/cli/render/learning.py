@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.cli.render.parts import bar, count, counted, facts, interval, note, share, table, title
+from holdfast.cli.render.parts import bar, count, counted, facts, for_project, interval, note, share, table, title
 
 Report = dict[str, Any]
 
@@ -20,26 +20,38 @@ METRICS = {
 def train(report: Report) -> list[Any]:
     verdict = report["verdict"]
     gate = "yes" if verdict["passed"] else "no: " + "; ".join(verdict["reasons"])
+    said: list[tuple[str, object]] = [
+        ("gate", gate),
+        ("champion", f"version {report['champion']}" if report["champion"] else "none yet"),
+        *served(report),
+        ("model card", report["card"]),
+        ("bundle", report["path"]),
+    ]
     return [
         title(f"Version {report['version']}: {report['estimator']}", f"dataset {report['dataset_id']}"),
         *measured(report["metrics"]),
         importance(report["importance"]),
-        facts(
-            {
-                "gate": gate,
-                "champion": f"version {report['champion']}" if report["champion"] else "none yet",
-                "model card": report["card"],
-                "bundle": report["path"],
-            }
-        ),
+        facts(said),
     ]
 
 
-def trained(report: Report) -> list[Any]:
-    """Of the verb train, which promotes but does not score."""
-    if not report["promoted"]:
-        return train(report)
-    return [*train(report), note("It is served once its scores are: holdfast score, then decide, then materialize.")]
+def trained(report: Report, project: str) -> list[Any]:
+    """Of the verb train: the same, and what to do next."""
+    at = for_project(project)
+    if report["promoted"]:
+        after = f"Next: holdfast explain CUSTOMER{at}    holdfast serve{at}" if report["serving"] else ""
+    else:
+        now = f"Version {report['champion']} goes on." if report["champion"] else "No version serves yet."
+        words = f"holdfast models promote {report['version']} --force --why REASON{at}"
+        after = f"{now} To serve this one all the same: {words}"
+    return [*train(report), *([note(after)] if after else [])]
+
+
+def served(report: Report) -> list[tuple[str, object]]:
+    """What the API reads now, and what is not as it should be."""
+    now = report["serving"]
+    said = now and f"version {now['model_version']}, {count(now['customers'])} customers at {now['cutoff']}"
+    return [("serving", said), *(("warning", words) for words in report["warnings"])]
 
 
 def measured(metrics: Report) -> list[Any]:
@@ -114,8 +126,8 @@ def version(report: Report) -> list[Any]:
 def change(report: Report) -> list[Any]:
     before = f" (before: version {report['from_version']})" if report["from_version"] else ""
     return [
-        title(f"Version {report['champion']} serves{before}"),
-        facts({"action": report["action"], "why": report["why"]}),
+        title(f"Version {report['champion']} {'serves' if report['serving'] else 'is champion'}{before}"),
+        facts([("action", report["action"]), ("why", report["why"]), *served(report)]),
     ]
 
 

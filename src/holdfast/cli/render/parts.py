@@ -13,6 +13,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from holdfast.cli.session import DEFAULT_PROJECT
+
 WIDTH = 100
 UNKNOWN = "–"
 
@@ -70,6 +72,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Se
 def note(words: str) -> Padding:
     """A remark, wrapped."""
     return Padding(Text(words), (0, 0, 0, 2))
+
+
+def for_project(name: str) -> str:
+    """What a command needs to be about that project; ``demo`` is meant where none is named."""
+    return "" if name == DEFAULT_PROJECT else f" --project {name}"
 
 
 def bar(share: float, *, width: int = 20) -> str:

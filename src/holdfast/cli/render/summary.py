@@ -10,7 +10,7 @@ from rich.rule import Rule
 
 from holdfast.cli.render.acting import decided, monitored, scored
 from holdfast.cli.render.learning import importance, measured
-from holdfast.cli.render.parts import WIDTH, count, counted, facts, note, share, title
+from holdfast.cli.render.parts import WIDTH, count, counted, facts, for_project, note, share, title
 
 Report = dict[str, Any]
 FILES = {
@@ -84,6 +84,7 @@ def _model(report: Report) -> list[Any]:
                 "version": f"{trained['version']} ({trained['estimator']}), {serves}",
                 "gate": "yes" if verdict["passed"] else "no: " + "; ".join(verdict["reasons"]),
                 "candidates": f"{', '.join(others)} (out-of-fold log loss)",
+                "warning": "; ".join(trained["warnings"]),
             }
         ),
         *measured(trained["metrics"]),
@@ -122,5 +123,5 @@ def _near(path: str, here: Path) -> str:
 def _next(report: Report) -> list[Any]:
     if report["mode"] != "full":
         return []
-    at = "" if report["project"] == "demo" else f" --project {report['project']}"
+    at = for_project(report["project"])
     return ["", note(f"Next: holdfast serve{at}    holdfast explain CUSTOMER{at}    holdfast models list{at}")]
