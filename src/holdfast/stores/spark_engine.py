@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,8 @@ class SparkEngine:
 
     def close(self) -> None:
         """Forget the tables; the application stays for the process's next engine."""
-        self.drop(*list(self._names))
+        with suppress(HoldfastError), _running():  # an application that is gone has no tables
+            self.drop(*list(self._names))
 
     def __enter__(self) -> SparkEngine:
         return self
@@ -194,7 +195,7 @@ def _running(where: str = "sources") -> Iterator[None]:
 
     try:
         yield
-    except (PySparkException, Py4JError) as e:
+    except (PySparkException, Py4JError, ConnectionError) as e:
         raise _explained(str(e), where) from e
 
 
@@ -202,7 +203,8 @@ def _explained(message: str, where: str) -> HoldfastError:
     own = failure_in(message)
     if own is not None:
         return own
-    first = message.strip().splitlines()[0]
+    lines = message.strip().splitlines() or ["it ended"]
+    first = next((line.removeprefix(": ") for line in lines if line.startswith(": ")), lines[0])
     condition = re.search(r"\[([A-Z_]+)[.\]]", message)
     match condition[1] if condition else "":
         case "ARITHMETIC_OVERFLOW" | "NUMERIC_VALUE_OUT_OF_RANGE" | "CAST_OVERFLOW":
