@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 from holdfast.config.learning import Promotion
@@ -44,7 +45,9 @@ def decide(
     """
     reasons: list[str] = []
     lift = challenger["lift_at_10"]
-    if not lift.low > config.min_lift:
+    if isnan(lift.value):
+        reasons.append("nobody, or everybody, left among the unseen snapshots: the ranking cannot be measured")
+    elif not lift.low > config.min_lift:
         reasons.append(
             f"lift at 10% is {lift.value:.2f}, 95% interval from {lift.low:.2f}: not above {config.min_lift:g}"
         )

@@ -33,6 +33,12 @@ def test_a_lift_that_may_be_chance_is_refused(low):
     assert verdict.reasons == (f"lift at 10% is 1.50, 95% interval from {low:.2f}: not above 1.2",)
 
 
+def test_without_churners_nothing_can_be_ranked():
+    verdict = decide(lift(float("nan"), float("nan")), 0.01, CONFIG)
+    assert not verdict.passed
+    assert verdict.reasons[0].startswith("nobody, or everybody, left")
+
+
 @pytest.mark.parametrize("error", [0.0201, float("nan")])
 def test_poor_calibration_is_refused(error):
     verdict = decide(GOOD, error, CONFIG)
