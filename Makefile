@@ -66,6 +66,9 @@ imports: $(STAMP) ## the layers of the house (import-linter)
 
 .PHONY: prove
 prove: $(STAMP) ## every claim at full size, written to benchmarks/results/ (long)
+	@echo "== property tests, 20,000 generated customers against the oracle"
+	@HOLDFAST_PROPERTY_EXAMPLES=286 $(BIN)/python -m pytest -n $(WORKERS) --timeout=0 tests/property \
+		| tee benchmarks/results/property.txt
 	@for program in $$(ls benchmarks/[a-z]*.py 2>/dev/null); do \
 		name=$$(basename "$$program" .py); echo "== $$name"; \
 		$(BIN)/python "$$program" | tee "benchmarks/results/$$name.txt"; done

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import audited_company as company
+import ibis
 import numpy as np
 import planted
 import pyarrow as pa
@@ -25,6 +26,7 @@ from holdfast.audit.splits import SplitRecord, judge
 from holdfast.audit.subject import FULL, GATE, Effort, cutoffs_of
 from holdfast.cli.main import main
 from holdfast.errors import EXIT_DONE, EXIT_REFUSED
+from holdfast.features import versions
 from holdfast.pipelines.audit import audit, recorded_splits
 from holdfast.pipelines.build import build
 from holdfast.pipelines.simulate import simulate
@@ -290,3 +292,16 @@ def test_rows_rewritten_in_place_are_seen(copies):
         lambda t: company.with_column(t, "minutes", pc.add(t.column("minutes"), 1.0).to_pylist()),
     )
     assert named(audited(home, effort=GATE), "source-backfilled").where == "usage"
+
+
+def test_feature_code_that_leaks_is_caught(copies, monkeypatch):
+    """The fast path itself takes the instant of the cutoff in: what is stored is what it gives, and is found wrong."""
+    honest = versions.bucket
+    monkeypatch.setattr(versions, "bucket", lambda time, grid: honest(time - ibis.interval(microseconds=1), grid))
+    home = copies("leaky")
+    workspace = company.opened(home)
+    build(workspace, force=True)
+    workspace.state.close()
+    found = {f.name: f for f in audited(home).findings}
+    assert found.keys() >= {"cutoff-instant-included", "unusable-row-used"}
+    assert "tickets_count_3m" in found["cutoff-instant-included"].where

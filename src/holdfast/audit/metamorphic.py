@@ -77,7 +77,8 @@ def check(
     if not differ:
         return Outcome(looked)
     features = sorted({d["feature"] for d in differ})
-    what = f"{len(differ):,} features change when rows that were not known at the cutoff are {_ways(differ)}"
+    changes = f"{len(differ):,} values of {len(features)} features change"
+    what = f"{changes} when rows that were not known at the cutoff are {_ways(differ)}"
     where = ", ".join(features[:5]) + (", …" if len(features) > 5 else "")
     name = "unusable-row-used"
     return Outcome(looked, [Finding(name, CHECK, "high", where, what, fix(name), len(differ), None, tuple(differ))])
