@@ -47,7 +47,7 @@ api: $(STAMP) ## serve 127.0.0.1:8000 (the interactive documentation is at /docs
 
 .PHONY: test
 test: $(STAMP) ## every test (TESTS=tests/unit for some, WORKERS=2)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 .PHONY: lint
 lint: $(STAMP) ## ruff: rules and format

@@ -117,7 +117,6 @@ def never_killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, st
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.xdist_group("killed-runs")
 @pytest.mark.parametrize("seed", [1])
 def test_a_run_killed_again_and_again(seed: int, never_killed: tuple[dict[str, str], str, int], tmp_path: Path) -> None:
     """Each run gets further than the one before, is killed, and what it left is taken up by the next."""
@@ -132,7 +131,6 @@ def test_a_run_killed_again_and_again(seed: int, never_killed: tuple[dict[str, s
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.xdist_group("killed-runs")
 def test_each_verb_killed_by_the_clock(never_killed: tuple[dict[str, str], str, int], tmp_path: Path) -> None:
     """Whatever the process is doing, also inside a library; then some again, which changes nothing."""
     files, current, _ = never_killed
@@ -184,7 +182,6 @@ def killed(changed: tuple[Path, dict[str, int]]) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.xdist_group("killed-changes")
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_killed_again_and_again(name: str, killed: Path) -> None:
     never = everything(killed / name)

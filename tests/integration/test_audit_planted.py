@@ -35,7 +35,6 @@ from holdfast.snapshots.splits import customer_folds
 from holdfast.stores.offline import latest_dataset
 from holdfast.training.rows import Fold, TrainingRows, recorded
 
-pytestmark = pytest.mark.xdist_group("audit")  # its company is built once
 SHARE = 0.01
 """Leaks are planted in so small a share of the snapshots."""
 WINDOW = timedelta(days=10)

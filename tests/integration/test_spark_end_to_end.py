@@ -21,7 +21,7 @@ from holdfast.stores.spark_engine import SparkEngine
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "pipelines"))
 from tiny_company import files_of, open_tiny, put_conf
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("spark")]
+pytestmark = pytest.mark.slow
 
 REASONS_WITHIN = 1e-6
 TABLES = ("customers", "plans", "usage", "tickets", "treatments")

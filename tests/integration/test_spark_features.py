@@ -28,7 +28,7 @@ from companies import FIRST_MONTH, LAST_MONTH
 
 from holdfast.audit import oracle_snapshots as oracle
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("spark")]
+pytestmark = pytest.mark.slow
 
 DATA, FEATURES, _ = companies.sections()
 LABEL = Label(lead=Span(days=10), horizon=Span(months=2), delay=Span(days=5))

@@ -22,7 +22,7 @@ from holdfast.pipelines.register import TrainReport
 from holdfast.pipelines.train import train
 from holdfast.snapshots.splits import customer_folds
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("telco")]  # its models are trained once
+pytestmark = pytest.mark.slow
 
 FILE = "telco/Telco-Customer-Churn.csv"
 FOLDS = 4
