@@ -23,7 +23,6 @@ from holdfast.sources.columns import as_boolean, as_fixed, as_text, as_time
 from holdfast.sources.zones import local_to_utc
 from holdfast.stores.engine import DuckDBEngine
 
-
 WIDE = "decimal(38, 0)"
 MAR = datetime(2024, 3, 1)  # noqa: DTZ001
 
