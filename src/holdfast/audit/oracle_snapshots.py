@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 Row: TypeAlias = dict[str, Any]
 Rows: TypeAlias = Mapping[str, Sequence[Row]]
 
+EARLIEST = datetime(1, 1, 1)  # noqa: DTZ001 (tables are zoneless)
+
 
 def month_of(instant: datetime) -> int:
     """Months since year 0."""
@@ -25,7 +27,7 @@ def month_of(instant: datetime) -> int:
 def grid(anchor: int, month: int) -> datetime:
     """The anchor day of a month, or its last day where it has no such day."""
     year, index = divmod(month, 12)
-    return datetime(year, index + 1, min(anchor, calendar.monthrange(year, index + 1)[1]))  # noqa: DTZ001
+    return datetime(year, index + 1, min(anchor, calendar.monthrange(year, index + 1)[1]))  # noqa: DTZ001 (zoneless)
 
 
 def days(start: datetime, end: datetime) -> Fraction:
@@ -96,7 +98,8 @@ def chain(stays: Sequence[tuple[Row, datetime | None]], cutoff: datetime, grace:
     holding = [(s, e) for s, e in stays if s["start"] < cutoff and (e is None or cutoff <= e)]
     reach = [e for _, e in holding]
     while True:
-        limit = None if None in reach else max((e for e in reach if e is not None), default=datetime.min)  # noqa: DTZ901
+        known = [e for e in reach if e is not None]
+        limit = None if len(known) < len(reach) else max(known, default=EARLIEST)
         more = [
             (s, e)
             for s, e in stays

@@ -148,10 +148,11 @@ def _eventually(missing: pa.Table, kept: pa.Table, ends: Ends) -> Rates:
     return _compare(a, len(out), b, len(always))
 
 
-def _compare(k: int, n: int, l: int, m: int) -> Rates:  # noqa: E741
-    if not n or not m:
+def _compare(churned_here: int, here: int, churned_there: int, there: int) -> Rates:
+    """Both churn rates, and the probability of so large a difference by chance (Fisher's exact test)."""
+    if not here or not there:
         return 0.0, 0.0, 1.0
     from scipy.stats import fisher_exact  # a second to import, needed only where something differs
 
-    p = float(fisher_exact([[k, n - k], [l, m - l]]).pvalue)
-    return k / n, l / m, p
+    table = [[churned_here, here - churned_here], [churned_there, there - churned_there]]
+    return churned_here / here, churned_there / there, float(fisher_exact(table).pvalue)

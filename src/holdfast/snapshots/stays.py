@@ -17,7 +17,7 @@ from holdfast.artifacts.versions import instant
 from holdfast.config.data import Label
 
 PAIR = ["customer_id", "cutoff"]
-NEVER = datetime(9999, 1, 1)  # noqa: DTZ001
+NEVER = datetime(9999, 1, 1)  # noqa: DTZ001 (tables are zoneless)
 OF_CUTOFF = ["cutoff", "k", "label_start", "label_end", "label_available_at"]
 
 
