@@ -67,7 +67,9 @@ def _framed(spine: Any, plan: Plan, state: State, w: int, lags: int) -> Any:
 
     near = [carried(f"_d{j}") for j in range(min(lags, w))]
     parts = [c if j == 0 else c.lag(j).over(ibis.window(**keys)) for j, c in enumerate(near)]
-    if w > lags:
+    if w == 1 and not lags:
+        parts.append(carried())
+    elif w > lags:
         whole = {"preceding": (w - 1, lags)} if lags else {"preceding": w - 1, "following": 0}
         parts.append(combine(carried(), state.kind).over(ibis.window(**keys, **whole)))
     if state.kind in SUMS and len(parts) > 1:
