@@ -61,15 +61,18 @@ def main() -> None:
     args = parser.parse_args()
     print("60 features of monthly snapshots: Holdfast from raw events to a dataset on disk, beside three peers")
     print(machine())
+    broken: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
         python = peers_python(args.peers or Path(scratch) / "peers", make=args.peers is None)
         for customers, peers in ((args.customers, ("pandas",)), (args.small, ("feast", "featuretools"))):
-            measure(Path(scratch) / str(customers), customers, peers, python, args.repeats)
+            broken += measure(Path(scratch) / str(customers), customers, peers, python, args.repeats)
     print(f"peak memory of this process {peak_memory():.2f} GiB")
+    raise SystemExit(1 if broken else 0)
 
 
-def measure(root: Path, customers: int, peers: tuple[str, ...], python: Path, repeats: int) -> None:
-    """One company: our time, then each peer's on the same rows."""
+def measure(root: Path, customers: int, peers: tuple[str, ...], python: Path, repeats: int) -> list[str]:
+    """One company: our time, then each peer's on the same rows; the peers that are not slower by their limit."""
+    broken: list[str] = []
     workspace = company(root, customers)
     ours: dict[str, float] = {}
     dataset, ours["build"] = median_of(repeats, lambda: build(workspace, force=True))
@@ -85,11 +88,13 @@ def measure(root: Path, customers: int, peers: tuple[str, ...], python: Path, re
         seconds = statistics.median(told["seconds"])
         ratio, limit = seconds / ours[BESIDE[peer]], LIMITS[peer]
         verdict = "holds" if ratio >= limit else "DOES NOT HOLD"
+        broken += [] if ratio >= limit else [peer]
         print(
             f"  {peer:14}{seconds:8.2f} s   {ratio:6.1f}x our {BESIDE[peer]} (at least {limit:g}x: {verdict}), "
             f"{seconds / ours['build']:.1f}x our build   {TELLS[peer]}; {told['agrees']}",
             flush=True,
         )
+    return broken
 
 
 def median_of(repeats: int, work: Callable[[], Any]) -> tuple[Any, float]:
