@@ -85,6 +85,13 @@ def final_of_each(values: Values) -> Values:
     return {(customer, at): values[customer, last[customer]] for customer, at in values}
 
 
+def total_of(table: Path, column: str) -> dict[str, float]:
+    """Every customer's total of all time."""
+    summed = company.read(table).group_by("customer_id").aggregate([(column, "sum")])
+    totals = (summed.column(c).to_pylist() for c in ("customer_id", f"{column}_sum"))
+    return {customer: float(total or 0.0) for customer, total in zip(*totals, strict=True)}
+
+
 def some(values: Values, honest: Values, share: float, seed: int = 1) -> Values:
     """A share of all snapshots gets its leaky value, of those where it differs."""
     differ = sorted(k for k in values if values[k] != honest.get(k))

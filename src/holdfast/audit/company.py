@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import ibis
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holdfast.artifacts.versions import instant
+from holdfast.artifacts.versions import instant, known_rows, with_superseded
 from holdfast.audit.ends import Ends
 from holdfast.audit.subject import Subject, moment, times
 from holdfast.config.data import Column, CustomersTable, EventsTable, HistoryTable
@@ -56,6 +57,8 @@ class Company:
     until: npt.NDArray[Any]
     columns: Sequence[StartColumn]
     totals: Totals
+    first_events: Sequence[StartColumn] = ()
+    """Columns of events, each customer's cell of the first row."""
 
 
 def company_of(subject: Subject, ends: Ends) -> Company:
@@ -63,6 +66,7 @@ def company_of(subject: Subject, ends: Ends) -> Company:
     ids, start, left, until = _customers(subject, ends)
     place = pa.array(ids, pa.string())
     columns: list[StartColumn] = []
+    events: list[StartColumn] = []
     totals: Totals = {}
     months = np.maximum((until - start) / DAY / 30.4375, 0.0)
     totals["tenure"] = (months, months)
@@ -73,7 +77,8 @@ def company_of(subject: Subject, ends: Ends) -> Company:
             columns += _first_versions(subject, name, config, place, start)
         else:
             totals |= _totals(subject, name, config, place)
-    return Company(ids, start, left, until, columns, totals)
+            events += _first_rows(subject, name, config, place)
+    return Company(ids, start, left, until, columns, totals, events)
 
 
 def _customers(subject: Subject, ends: Ends) -> tuple[list[str], npt.NDArray[Any], BoolArray, npt.NDArray[Any]]:
@@ -142,6 +147,33 @@ def _first_versions(
     ]
 
 
+def _first_rows(subject: Subject, name: str, config: EventsTable, place: pa.Array) -> list[StartColumn]:
+    """The first row of each customer, as it was known in the end."""
+    wanted = [c for c, declared in config.columns.items() if declared.type != "time"]
+    if not wanted:
+        return []
+    t = _final(subject, name, config)
+    begun = t.group_by("customer_id").aggregate(event_time=t.event_time.min())
+    t = t.semi_join(begun, ["customer_id", "event_time"])
+    cells = [f"c_{c}" for c in wanted]
+    order = [t.available_at, t.event_id, *(t[c] for c in cells)]  # any order that does not depend on the engine's
+    first = t.mutate(first=ibis.row_number().over(ibis.window(group_by="customer_id", order_by=order)) == 0)
+    table = subject.engine.to_arrow(first.filter(first["first"]).select("customer_id", *cells))
+    rows = rows_of(place, table.column("customer_id"))
+    return [
+        _column(c, f"{name}.{c}", table.column(f"c_{c}"), rows, config.columns[c], config.end_state) for c in wanted
+    ]
+
+
+def _final(subject: Subject, name: str, config: EventsTable) -> Any:
+    """The rows of events known by known_as_of, of each its last version."""
+    t = known_rows(subject.tables[name], subject.known_as_of)
+    if config.id is None:
+        return t
+    t = with_superseded(t, ["event_id"])
+    return t.filter(t.superseded_at.isnull() & (t.deleted == 0))
+
+
 def rows_of(place: pa.Array, ids: pa.ChunkedArray) -> IntArray:
     """Of each customer the row number in ``ids``, or -1."""
     found = pc.index_in(place, ids.combine_chunks()).fill_null(-1)
@@ -178,8 +210,7 @@ def _column(
 
 def _totals(subject: Subject, name: str, config: EventsTable, place: pa.Array) -> Totals:
     """Rows and sums of number columns of each customer, by known_as_of."""
-    t = subject.tables[name]
-    t = t.filter(t.available_at < instant(subject.known_as_of))
+    t = _final(subject, name, config)
     sums = {c: t[f"c_{c}"].sum() for c, declared in config.columns.items() if declared.type == "number"}
     table = subject.engine.to_arrow(
         t.group_by("customer_id").aggregate(n=t.count(), **{f"s_{c}": s.cast("float64") for c, s in sums.items()})

@@ -1,9 +1,9 @@
-"""(e) Columns that look end-state although they are said to be known from the start.
+"""(e) Columns that were written when customers left, although they are said to be known from the start.
 
-Two signs are looked for. A column *updated at churn* differs between those who left and those who stay, and so a cohort
-of starters has the more of it, the more of the cohort have left by now; had it been fixed at the start, a cohort's mix
-would not depend on what became of it. And a *final value copied back* is a number of the start that equals a running
-total's value at the end.
+A column *updated at churn* differs between those who left and those who stay, and so a cohort of starters has the more
+of it, the more of the cohort have left by now; had it been fixed at the start, a cohort's mix would not depend on what
+became of it. In a history rebuilt from one extract no cohort shows that: there, what is not declared as the extract's
+and is tied to who left is said to be so.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from holdfast.artifacts.versions import instant
-from holdfast.audit.company import MOST_LEVELS, Company, StartColumn, rows_of
+from holdfast.audit.company import MOST_LEVELS, Company, StartColumn
 from holdfast.audit.names import fix
 from holdfast.audit.report import Finding, Note, Outcome
 from holdfast.audit.subject import Subject
@@ -35,32 +35,71 @@ LIKE_OVERWRITING = (0.5, 1.6)
 """The slope over the gap: 1 where the column is written at the end, 0 where it was fixed at the start."""
 RARELY, MIN_EXPECTED = 0.05, 20.0
 """A level that so few of those expected by their cohorts have on one side occurs on the other alone."""
-CLOSE, ALIKE, SPREAD = 0.05, 0.8, 2.0
-"""A total is copied back where four in five customers have it within 5%, and totals and counts differ by a factor 2."""
+TIED = 1e-4
+"""A column counts as tied to who left, or to when they began, up to this probability of chance."""
 
 
 def check(subject: Subject, company: Company) -> Outcome:
     """Every column that is known at the start."""
-    findings: list[Finding] = []
-    notes: list[Note] = []
     recorded = subject.dataset.manifest.history == "recorded"
-    for column in company.columns:
-        total = copied_back(company, column)
-        if total is not None:
-            findings.append(_copied(company, column, *total))
-        elif not column.declared:
-            found = overwritten(company, column, slopes=recorded)
-            if found is not None:
-                findings.append(found)
-    findings += _undeclared(subject, company)
+    findings = [
+        found
+        for column in company.columns
+        if not column.declared and (found := overwritten(company, column, slopes=recorded)) is not None
+    ]
     named = {f.where for f in findings}
     findings += [f for f in _only_leavers(subject, company) if f.where not in named]
+    notes: list[Note] = []
     if not recorded:
-        early = [c.where for c in company.columns if not c.declared]
-        if early:
-            what = f"said to be known from the start although the history is reconstructed: {', '.join(early)}"
-            notes.append(Note(CHECK, "known_at", what))
+        undeclared, notes = _of_the_extract(company)
+        findings += undeclared
     return Outcome("", findings, notes)
+
+
+def _of_the_extract(company: Company) -> tuple[list[Finding], list[Note]]:
+    """Columns of a reconstructed history that are not declared end-state: a finding where they tell who left."""
+    findings: list[Finding] = []
+    harmless: list[str] = []
+    for column in (*company.columns, *company.first_events):
+        if column.declared:
+            continue
+        p = _tied(company, column)
+        if p >= TIED:
+            harmless.append(column.where)
+            continue
+        name = "end-state-undeclared"
+        what = (
+            "said to be known from the start, but the history is rebuilt from one extract, and the value goes with who "
+            f"left or when they began (chance of that: {max(p, 1e-99):.0e})"
+        )
+        mine = np.flatnonzero(column.codes >= 0)
+        rows = [
+            {"customer_id": company.ids[i], column.where: column.levels[int(column.codes[i])],
+             "left": bool(company.left[i])}
+            for i in mine[:5]
+        ]  # fmt: skip
+        findings.append(
+            Finding(name, CHECK, "medium", column.where, what, fix(name), len(mine), len(company.ids), tuple(rows))
+        )
+    what = f"said to be known from the start although the history is reconstructed: {', '.join(harmless)}"
+    return findings, [Note(CHECK, "known_at", what)] if harmless else []
+
+
+def _tied(company: Company, column: StartColumn) -> float:
+    """The probability by chance of how unlike its levels are in who left, or in when they began."""
+    from scipy.stats import chi2_contingency  # a second to import, needed only for reconstructed histories
+
+    mine = column.codes >= 0
+    _, codes = np.unique(column.codes[mine], return_inverse=True)
+    found = 1.0
+    for other in (company.left[mine].astype(np.int64), _cohorts(company.start[mine])):
+        table = np.zeros((codes.max(initial=0) + 1, other.max(initial=0) + 1))
+        np.add.at(table, (codes, other), 1)
+        table = table[table.sum(axis=1) >= MIN_EXPECTED]
+        table = table[:, table.sum(axis=0) > 0]
+        if min(table.shape) > 1:
+            found = min(found, 2 * float(chi2_contingency(table).pvalue))
+    return found
 
 
 def overwritten(company: Company, column: StartColumn, *, slopes: bool) -> Finding | None:
@@ -132,43 +171,6 @@ def _slope(has: FloatArray, left: FloatArray, share: FloatArray) -> str | None:
     )
 
 
-def copied_back(company: Company, column: StartColumn) -> tuple[str, float] | None:
-    """The running total whose final value the column is (times a constant), or None."""
-    if column.number is None:
-        return None
-    for name, (total, counts) in company.totals.items():
-        ok = (total > 0) & (counts >= 3) & (column.number > 0)
-        if ok.sum() < MIN_CUSTOMERS / 2 or ok.sum() < 0.3 * (column.number > 0).sum():
-            continue
-        value, final, n = column.number[ok], total[ok], counts[ok]
-        if min(_factor(final), _factor(n)) < SPREAD or len(np.unique(value)) <= MOST_LEVELS:
-            continue
-        ratio = value / final
-        middle = float(np.median(ratio))
-        if float((np.abs(ratio / middle - 1) <= CLOSE).mean()) >= ALIKE:
-            return name, middle
-    return None
-
-
-def _factor(values: FloatArray) -> float:
-    low, high = np.quantile(values, [0.1, 0.9])
-    return float(high / max(low, 1e-9))
-
-
-def _copied(company: Company, column: StartColumn, total: str, ratio: float) -> Finding:
-    assert column.number is not None  # it was compared
-    final = company.totals[total][0]
-    rows = [
-        {"customer_id": company.ids[i], column.where: column.number[i], f"{total} at the end": final[i]}
-        for i in np.flatnonzero((final > 0) & (column.number > 0))[:5]
-    ]
-    times_ = "" if abs(ratio - 1) < CLOSE else f" times {ratio:.3g}"
-    what = f"known from the start, it is what '{total}' came to at the end{times_}"
-    name = "final-value-copied-back"
-    n = int((column.number > 0).sum())
-    return Finding(name, CHECK, "high", column.where, what, fix(name), n, len(company.ids), tuple(rows))
-
-
 def _only_leavers(subject: Subject, company: Company) -> list[Finding]:
     """Values of history columns that, at any time, only those had who left."""
     place = pa.array(company.ids, pa.string())
@@ -207,24 +209,3 @@ def _shares(company: Company) -> FloatArray:
     """Of each customer the share of their cohort who left."""
     cohort = _cohorts(company.start)
     return np.asarray((np.bincount(cohort, weights=company.left) / np.bincount(cohort))[cohort], dtype=float)
-
-
-def _undeclared(subject: Subject, company: Company) -> list[Finding]:
-    """The same of number columns that the dataset has and the configuration does not."""
-    from holdfast.features.definitions import feature_schema
-
-    declared = set(feature_schema(subject.config.data, subject.config.features).names)
-    found: list[Finding] = []
-    place = pa.array(company.ids, pa.string())
-    for spec in subject.dataset.manifest.schema:
-        if spec.name in declared or spec.kind != "number":
-            continue
-        table = subject.stored.select(["customer_id", spec.name])
-        rows = rows_of(place, table.column("customer_id"))
-        values = np.asarray(table.column(spec.name).to_numpy(zero_copy_only=False), dtype=float)
-        number = np.where(rows >= 0, values[np.maximum(rows, 0)], np.nan)
-        column = StartColumn(spec.name, spec.name, rows, (), number, False)
-        total = copied_back(company, column)
-        if total is not None:
-            found.append(_copied(company, column, *total))
-    return found

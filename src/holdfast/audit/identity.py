@@ -48,6 +48,8 @@ def _calendar(subject: Subject, specs: Sequence[FeatureSpec]) -> list[Finding]:
         low, high = np.full(len(cutoffs), np.inf), np.full(len(cutoffs), -np.inf)
         np.minimum.at(low, number[ok], values[ok])
         np.maximum.at(high, number[ok], values[ok])
+        if not np.isfinite(low).all():
+            continue  # a cutoff at which it is unknown of everybody
         steps = np.diff(low)
         if np.array_equal(low, high) and ((steps > 0).all() or (steps < 0).all()):
             what = "it is one number per cutoff that only goes one way: a calendar, not a customer"

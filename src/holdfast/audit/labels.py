@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from holdfast.audit import label_windows
 from holdfast.audit.ends import Ends
 from holdfast.audit.names import fix
 from holdfast.audit.report import Finding, Note, Outcome
@@ -17,10 +18,6 @@ from holdfast.audit.subject import Subject, moment, times
 from holdfast.clock import iso, naive, utc
 
 CHECK = "labels"
-LOOK_BACK = timedelta(days=62)
-"""A label window that opens early is looked for so far before the cutoff."""
-MOST = 200
-"""Differing snapshots of each kind that are explained; all are counted."""
 
 
 def check(subject: Subject, population: pa.Table, ends: Ends) -> Outcome:
@@ -32,7 +29,7 @@ def check(subject: Subject, population: pa.Table, ends: Ends) -> Outcome:
     """
     findings = [*_maturity(subject), *_availability(subject), *_counts(subject)]
     findings += _silence(subject, ends) or _past_the_extract(subject)
-    findings += windows(subject, population, ends)
+    findings += label_windows.windows(subject, population, ends)
     label = subject.config.data.label
     notes = []
     immature = [c for c in subject.cutoffs if not c.matured(subject.known_as_of, subject.complete_through)]
@@ -178,76 +175,6 @@ def _counts(subject: Subject) -> list[Finding]:
 
 
 FEW_ALONE = 10
-
-
-def _joined(subject: Subject, population: pa.Table) -> pa.Table:
-    """The snapshots that are stored and must be, with the stored label and state and the due ones."""
-    keys = ["customer_id", "cutoff"]
-    stored = subject.stored.select([*keys, "label", "state"]).rename_columns([*keys, "stored", "stored_state"])
-    due = population.select([*keys, "label", "state"]).rename_columns([*keys, "due", "due_state"])
-    return stored.join(due, keys, join_type="inner")
-
-
-def windows(subject: Subject, population: pa.Table, ends: Ends) -> list[Finding]:
-    """Labels that are not what the declared window gives, and the window that gives them."""
-    joined = _joined(subject, population)
-    both = pc.and_(pc.is_valid(joined.column("stored")), pc.not_equal(joined.column("due_state"), "immature"))
-    labelled = joined.filter(both)
-    stored = labelled.column("stored").to_numpy()
-    due = labelled.column("due").to_numpy(zero_copy_only=False).astype(float)
-    differ = np.flatnonzero(stored != due)  # NaN is in the lead: it differs
-    if not len(differ):
-        return []
-    rng = subject.rng("labels")
-    some = np.sort(rng.choice(differ, min(len(differ), MOST), replace=False))
-    rows = labelled.take(pa.array(some)).to_pylist()
-    cutoff_of = {naive(c.at): c for c in subject.cutoffs}
-    told = ends.of([r["customer_id"] for r in rows])
-    named: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        window = cutoff_of[row["cutoff"]].label_window
-        name, when = _window(
-            row["stored"], row["due"], told.get(row["customer_id"], []), naive(window.start), naive(window.end), ends
-        )
-        named.setdefault(name, []).append(
-            {"customer_id": row["customer_id"], "cutoff": row["cutoff"], "stored": row["stored"], "must_be": row["due"],
-             "window": f"{iso(window.start)} to {iso(window.end)}", ends.what: when}
-        )  # fmt: skip
-    named = _merged(named)
-    found: list[Finding] = []
-    for name, evidence in named.items():
-        share = len(evidence) / len(rows)
-        about = round(share * len(differ))
-        what = f"about {about:,} labels are not those of the declared window"
-        found.append(_finding(name, "label", what, about, len(stored), evidence))
-    return found
-
-
-def _merged(named: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """A window that opens early and keeps its length closes early too: that is one mistake, not two."""
-    found = dict(named)
-    if "label-window-opens-early" in found:
-        for other in ("label-window-closes-early", "label-differs"):
-            if other in found and len(found[other]) <= 3 * len(found["label-window-opens-early"]):
-                found["label-window-opens-early"] = [*found["label-window-opens-early"], *found.pop(other)]
-    return found
-
-
-def _window(
-    stored: int, due: int | None, told: Sequence[datetime], start: datetime, end: datetime, ends: Ends
-) -> tuple[str, datetime | None]:
-    """The name of the mistake that gives a label, and the end (or event) that shows it."""
-    before = [t for t in told if start - LOOK_BACK <= t < start]
-    after = [t for t in told if t >= end]
-    inside = [t for t in told if start <= t < end]
-    says = stored if ends.churned else 1 - stored  # 1: the wrong window holds one of ``told``
-    if says and before and not inside:
-        return "label-window-opens-early", max(before)
-    if says and after and not inside:
-        return "label-window-closes-late", min(after)
-    if not says and inside:
-        return "label-window-closes-early", max(inside)
-    return "label-differs", next(iter([*inside, *before, *after]), None)
 
 
 def _rows(subject: Subject, numbers: Any) -> list[dict[str, Any]]:

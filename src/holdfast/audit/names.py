@@ -19,6 +19,8 @@ FIXES: Mapping[str, str] = {
     "final-value-copied-back": "Accumulate the value up to each cutoff from events, or leave the column out.",
     "updated-at-churn": "The column is overwritten when customers leave: keep its history, or declare known_at: "
     "extract and leave it out of the features.",
+    "end-state-undeclared": "Declare the column known_at: extract, or its table end_state: true: the tag follows it, "
+    "and reports show the figures with and without.",
     "target-encoded": "Drop the column. Categories are encoded inside each fold by the model's own encoder.",
     "value-differs": BUILD_AGAIN,
     "feature-undeclared": "Declare the feature in features.yaml, so that it is computed and audited. " + BUILD_AGAIN,
@@ -26,6 +28,7 @@ FIXES: Mapping[str, str] = {
     # labels and the population
     "label-window-opens-early": "The label window is [cutoff + lead, cutoff + lead + horizon); what ended before it is "
     "known, not predicted.",
+    "label-window-opens-late": "The label window opens at cutoff + lead: leaving out what comes sooner needs a lead.",
     "label-window-closes-late": "The label window is half-open and as long as the horizon.",
     "label-window-closes-early": "The label window is half-open and as long as the horizon.",
     "label-differs": BUILD_AGAIN,

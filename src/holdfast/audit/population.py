@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holdfast.audit import labels
+from holdfast.audit import label_windows
 from holdfast.audit.ends import Ends
-from holdfast.audit.labels import LOOK_BACK
+from holdfast.audit.label_windows import LOOK_BACK
 from holdfast.audit.names import fix
 from holdfast.audit.opinion import Opinion
 from holdfast.audit.report import Finding, Outcome
@@ -50,8 +50,15 @@ def check(subject: Subject, population: pa.Table, ends: Ends) -> Outcome:
     return Outcome(looked, findings)
 
 
-def by_oracle(subject: Subject, told: Mapping[str, Story], opinion: Opinion, ends: Ends) -> Outcome:
-    """The same, and the labels, of some customers at every cutoff, by the slow oracle."""
+def by_oracle(
+    subject: Subject, told: Mapping[str, Story], opinion: Opinion, ends: Ends, *, labels_too: bool = True
+) -> Outcome:
+    """The same, and the labels, of some customers at every cutoff, by the slow oracle.
+
+    Parameters
+    ----------
+    labels_too : False where the labels are known to be wrong, and why: fewer of them would only be named less surely
+    """
     rows = [
         {"customer_id": customer, "cutoff": naive(cutoff.at), "state": found[0], "label": found[1]}
         for customer, story in told.items()
@@ -65,7 +72,7 @@ def by_oracle(subject: Subject, told: Mapping[str, Story], opinion: Opinion, end
     small = replace(subject, stored=subject.stored.filter(mine))
     compared = check(small, due, ends)
     looked = f"{len(told):,} of them at every cutoff by the oracle"
-    return Outcome(looked, [*compared.findings, *labels.windows(small, due, ends)])
+    return Outcome(looked, [*compared.findings, *(label_windows.windows(small, due, ends) if labels_too else ())])
 
 
 def _missing(population: pa.Table, missing: pa.Table, kept: pa.Table, ends: Ends) -> Finding:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from holdfast.audit import (
+    copied,
     encoded,
     end_state,
     hygiene,
@@ -28,9 +29,13 @@ from holdfast.audit.report import CHECKS, AuditReport, Finding, Note, Outcome
 from holdfast.audit.rows import begins_rows, stories, timed_tables, times_of
 from holdfast.audit.sample import hard_rows, pick
 from holdfast.audit.subject import Subject
+from holdfast.config.schema import Config
+from holdfast.features.definitions import feature_schema
 
-SUPERSEDED = ("value-differs", "feature-undeclared", "implausible-auc", "level-gives-label-away")
-"""Said of a feature only where no finding that says why names it."""
+SUPERSEDED = (
+    "value-differs", "feature-undeclared", "implausible-auc", "level-gives-label-away", "end-state-undeclared",
+)  # fmt: skip
+"""Said of a feature or column only where no finding that says why names it."""
 
 
 def audit(subject: Subject) -> AuditReport:
@@ -54,21 +59,23 @@ def audit(subject: Subject) -> AuditReport:
     begins = begins_rows(subject, of)
     hard = hard_rows(subject, of, subject.effort.pairs)
     starts = _starts(due)
+    company = company_of(subject, ends)
     pairs = [row for row in pick(subject, hard, different) if _key(subject, row) in starts]
     say(f"audit: {len(pairs)} snapshots by the slow oracle")
     told = stories(subject, subject.stored.column("customer_id").take(pa.array(pairs, pa.int64())).to_pylist())
     opinion = Opinion(subject, begins)
-    outcomes["labels"].append(population.by_oracle(subject, told, opinion, ends))
-    outcomes["values"].append(values.check(subject, pairs, told, opinion, different))
+    said = any(f.where == "label" for outcome in outcomes["labels"] for f in outcome.findings)
+    outcomes["labels"].append(population.by_oracle(subject, told, opinion, ends, labels_too=not said))
+    outcomes["values"].append(values.check(subject, pairs, told, opinion, different, company))
     if subject.effort.metamorphic:
         say("audit: unusable rows deleted, scrambled and duplicated")
     outcomes["metamorphic"].append(metamorphic.check(subject, pairs, told, begins, starts))
     say("audit: features and columns that know too much")
-    company = company_of(subject, ends)
     outcomes["suspicion"] += [
         suspicion.check(subject),
         identity.check(subject, ends),
         encoded.check(subject, company),
+        copied.check(subject, company),
         end_state.check(subject, company),
     ]
     say("audit: sources")
@@ -86,21 +93,39 @@ def _report(subject: Subject, outcomes: dict[str, list[Outcome]]) -> AuditReport
         sample=subject.effort.pairs,
         seed=subject.seed,
         looked_at={name: "; ".join(o.looked_at for o in outcomes[name] if o.looked_at) for name in CHECKS},
-        findings=tuple(_without_echoes(findings)),
+        findings=tuple(_without_echoes(findings, _column_of(subject.config))),
         notes=tuple(notes),
     )
 
 
-def _without_echoes(findings: Sequence[Finding]) -> list[Finding]:
-    """Less what was said before, and what only says that a feature is odd where another finding says why."""
+def _without_echoes(findings: Sequence[Finding], column_of: Mapping[str, str]) -> list[Finding]:
+    """Less what was said before, and what only says that a feature is odd where another finding says why.
+
+    Parameters
+    ----------
+    column_of : the table's column behind each feature, of `_column_of`
+    """
     explained = {f.where for f in findings if f.name not in SUPERSEDED}
+    filled = any(f.name == "immature-label-filled" for f in findings)
     told: set[tuple[str, str]] = set()
     found: list[Finding] = []
     for f in findings:
-        if (f.name, f.where) not in told and not (f.name in SUPERSEDED and f.where in explained):
+        why = f.name in SUPERSEDED and (f.where in explained or column_of.get(f.where) in explained)
+        why |= f.name == "only-positives" and filled
+        if (f.name, f.where) not in told and not why:
             told.add((f.name, f.where))
             found.append(f)
     return found
+
+
+def _column_of(config: Config) -> dict[str, str]:
+    """The table's column that each feature is computed from, where it is one."""
+    data, wanted = config.data, config.features
+    groups = {name: f"{m.table}.{m.column}" for name, m in (wanted.measures or {}).items() if m.column is not None}
+    groups |= {name: f"{v.table}.{v.column}" for name, v in (wanted.values or {}).items()}
+    schema = feature_schema(data, wanted)
+    attributes = {f"{table}_{c}": f"{table}.{c}" for table, t in data.tables.items() for c in getattr(t, "columns", {})}
+    return attributes | {f.name: groups[f.group] for f in schema if f.group in groups}
 
 
 def _key(subject: Subject, row: int) -> tuple[str, datetime]:

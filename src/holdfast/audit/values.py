@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
+from holdfast.audit.cells import ENOUGH, Cell, Moves, unexplained
+from holdfast.audit.company import Company
 from holdfast.audit.names import fix
 from holdfast.audit.opinion import Opinion, Values
 from holdfast.audit.recompute import Differences
@@ -23,33 +24,14 @@ from holdfast.features.definitions import feature_schema
 CHECK = "values"
 MOST_EXPLAINED = 160
 """Differing snapshots that wrong rules are tried on, at most; each costs some twenty recomputations."""
-ENOUGH = 0.5
-"""A wrong rule names a leak in a feature if it explains this share of the differing cells that were tried."""
 ALSO = 0.1
 """Further rules name one if they explain this share that no other explains."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A stored value that is not what it must be, with the names of the wrong rules that give it."""
-
-    feature: str
-    customer: str
-    cutoff: datetime
-    stored: Any
-    expected: Any
-    explained: frozenset[str]
-
-    def evidence(self) -> dict[str, Any]:
-        return {
-            "customer_id": self.customer, "cutoff": self.cutoff, "feature": self.feature, "stored": self.stored,
-            "recomputed": self.expected,
-        }  # fmt: skip
-
-
 def check(
-    subject: Subject, pairs: Sequence[int], told: Mapping[str, Story], opinion: Opinion, different: Differences
-) -> Outcome:
+    subject: Subject, pairs: Sequence[int], told: Mapping[str, Story], opinion: Opinion, different: Differences,
+    company: Company,
+) -> Outcome:  # fmt: skip
     """Recompute the sampled snapshots with the oracle and explain what differs.
 
     Parameters
@@ -85,7 +67,7 @@ def check(
         a, b = (opinion.features(cell.customer, told[cell.customer], c).get(cell.feature) for c in ends)
         return not same(a, b)
 
-    findings += _findings(subject, cells, different, moves)
+    findings += _findings(subject, cells, different, moves, company)
     findings += _engine_alone(cells, different)
     looked = (
         f"{compared:,} values of {len(rows):,} snapshots by the oracle, chosen where a wrong rule would show; "
@@ -189,17 +171,16 @@ def _engine_alone(cells: Sequence[Cell], different: Differences) -> list[Finding
     ]  # fmt: skip
 
 
-Moves = Callable[[Cell], bool]
-
-
-def _findings(subject: Subject, cells: Sequence[Cell], different: Differences, moves: Moves) -> list[Finding]:
+def _findings(
+    subject: Subject, cells: Sequence[Cell], different: Differences, moves: Moves, company: Company
+) -> list[Finding]:
     """One finding per rule, over all features it explains; and one per feature that none explains."""
     by_feature: dict[str, list[Cell]] = {}
     for cell in cells:
         by_feature.setdefault(cell.feature, []).append(cell)
     overall: Counter[str] = Counter(rule for cell in cells for rule in cell.explained)
     blamed: dict[str, list[Cell]] = {}
-    unexplained: dict[str, list[Cell]] = {}
+    riddles: dict[str, list[Cell]] = {}
     for feature, mine in by_feature.items():
         left = list(mine)
         rules: list[str] = []
@@ -214,9 +195,9 @@ def _findings(subject: Subject, cells: Sequence[Cell], different: Differences, m
             blamed.setdefault(best, []).extend(c for c in left if best in c.explained)
             left = [c for c in left if best not in c.explained]
         if not rules:
-            unexplained[feature] = mine
+            riddles[feature] = mine
     found = [_blamed(rule, mine, different) for rule, mine in blamed.items()]
-    found += [_unexplained(subject, feature, mine, different, moves) for feature, mine in unexplained.items()]
+    found += [unexplained(subject, feature, mine, different, moves, company) for feature, mine in riddles.items()]
     return found
 
 
@@ -231,55 +212,3 @@ def _blamed(rule: str, cells: Sequence[Cell], different: Differences) -> Finding
         what += f"; these features differ in {total:,} cells of {different.looked_at:,} snapshots computed again"
     where = ", ".join(features[:5]) + (", …" if len(features) > 5 else "")
     return Finding(rule, CHECK, "high", where, what, fix(rule), len(cells), None, tuple(c.evidence() for c in cells))
-
-
-def _unexplained(
-    subject: Subject, feature: str, cells: Sequence[Cell], different: Differences, moves: Moves
-) -> Finding:
-    """A column that no wrong rule gives: is it constant where it must move, or wrong for those who left?"""
-    name, why = "value-differs", "and no known mistake gives them"
-    if _constant(subject, feature) and np.mean([moves(c) for c in cells[:12]]) >= ENOUGH:
-        name = "final-value-copied-back"
-        why = "every customer has one value at all cutoffs, although it must change between them"
-    elif (shares := _leavers(subject, cells)) is not None:
-        name = "updated-at-churn"
-        why = f"{shares[0]:.0%} of the customers they are of left later, of all customers {shares[1]:.0%}"
-    n = different.counts.get(feature, len(cells))
-    what = f"{n:,} stored values differ from the recomputation: {why}"
-    of = different.looked_at or None
-    return Finding(name, CHECK, "high", feature, what, fix(name), n, of, tuple(c.evidence() for c in cells))
-
-
-CONSTANT = 0.95
-
-
-def _constant(subject: Subject, feature: str) -> bool:
-    """Whether every customer with several snapshots has one stored value."""
-    table = subject.stored.select(["customer_id", feature]).group_by("customer_id")
-    counted = table.aggregate([(feature, "count_distinct"), (feature, "count")])
-    distinct, n = (np.asarray(counted.column(f"{feature}_{k}").to_numpy()) for k in ("count_distinct", "count"))
-    several = n >= 3
-    return bool(several.sum() >= 10 and (distinct[several] <= 1).mean() > CONSTANT)
-
-
-def _leavers(subject: Subject, cells: Sequence[Cell]) -> tuple[float, float] | None:
-    """(share of those concerned who left, share of all), where the two are far apart."""
-    from scipy.stats import binomtest  # a second to import, needed only here
-
-    left = leavers(subject)
-    if not left:
-        return None
-    everyone = set(subject.stored.column("customer_id").unique().to_pylist())
-    mine = {c.customer for c in cells}
-    base = len(left & everyone) / max(len(everyone), 1)
-    k = len(left & mine)
-    if 0 < base < 1 and k / len(mine) > base and binomtest(k, len(mine), base, alternative="greater").pvalue < 1e-4:
-        return k / len(mine), base
-    return None
-
-
-def leavers(subject: Subject) -> set[str]:
-    """Customers with a label 1 in any snapshot."""
-    table = subject.matured()
-    positive = table.filter(np.asarray(table.column("label").to_numpy() == 1))
-    return set(positive.column("customer_id").unique().to_pylist())

@@ -60,6 +60,8 @@ def explanations(opinion: Opinion, data: DataSection, asked: Asked) -> Iterator[
         yield "later-events-used", on(_events_until(later), events)
     if asked.next is not None:
         yield LATER_STATE, opinion.features(asked.customer, asked.story, asked.next)
+    ahead = (asked.cutoff.label_window.end - asked.cutoff.at) // US
+    yield LATER_STATE, opinion.features(asked.customer, asked.story, asked.cutoff, microseconds=ahead)
     if asked.last.at > asked.cutoff.at:
         yield "final-value-copied-back", opinion.features(asked.customer, asked.story, asked.last)
     yield "final-value-copied-back", on(_as_of(None), both)
@@ -69,7 +71,8 @@ def named(rule: str, kind: type) -> str:
     """The name of the finding for a feature of a table of some kind."""
     if rule == LATER_STATE:
         return "later-version-used" if kind is HistoryTable else "later-events-used"
-    return "late-event-used" if rule == ALL_AT_ONCE else rule
+    late = rule in (ALL_AT_ONCE, "late-event-used")
+    return ("later-version-used" if kind is HistoryTable else "late-event-used") if late else rule
 
 
 def changed(data: DataSection, asked: Asked, change: Change, kinds: tuple[type, ...]) -> Story:

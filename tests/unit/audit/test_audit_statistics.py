@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from holdfast.audit.company import Company, StartColumn
+from holdfast.audit.copied import copied_back, grows, total_of_cells
 from holdfast.audit.encoded import judged
-from holdfast.audit.end_state import copied_back, overwritten
+from holdfast.audit.end_state import _tied, overwritten
 from holdfast.audit.identity import is_time
 from holdfast.audit.suspicion import rank, spearman
 
@@ -81,6 +82,48 @@ def test_a_final_total_is_found_in_any_unit_and_a_price_is_not():
     assert in_cents[1] == pytest.approx(100)
     assert copied_back(people, column(total, prices)) is None
     assert copied_back(people, column(total, rng.permutation(total * prices))) is None
+
+
+def test_cells_that_hold_a_total_of_all_time_are_told_from_another_unit():
+    """A window's sum replaced by the customer's total; and the same sum in cents, which is no leak."""
+    people, _ = company(1000, 3)
+    rng = np.random.default_rng(3)
+    months = people.totals["rows of invoices"][0]
+    prices = 20 + 80 * rng.random(1000)
+    people.totals["invoices.amount in all"] = (months * prices, months)
+    window = np.minimum(months, 12) * prices
+    some = rng.choice(1000, 100, replace=False)
+    ids = [people.ids[i] for i in some]
+    total = (months * prices * (1 + 0.03 * rng.standard_normal(1000)))[some]
+    assert total_of_cells(people, ids, total, window[some]) == ("invoices.amount in all", pytest.approx(1, abs=0.02))
+    assert total_of_cells(people, ids, window[some] * 100, window[some]) is None
+    assert total_of_cells(people, ids, rng.permutation(total), window[some]) is None
+    assert total_of_cells(people, [], np.zeros(0), np.zeros(0)) is None
+
+
+def test_a_number_that_grows_with_the_whole_stay_was_written_at_the_end():
+    people, _ = company(2000, 5)
+    rng = np.random.default_rng(5)
+    days = (people.until - people.start) / DAY
+    assert grows(people, column(days, days * (0.4 + 1.2 * rng.random(2000)))) is not None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_number_that_follows_the_start_or_predicts_the_stay_is_no_leak(seed):
+    people, level = company(2000, seed, predicts=2.5)
+    rng = np.random.default_rng(seed)
+    since = (people.start - START) / DAY
+    noise = rng.standard_normal(2000)
+    assert grows(people, column(level, -since)) is None  # prices that fall from year to year
+    assert grows(people, column(level, noise - level)) is None
+    assert grows(people, column(level, -since / 100 - 2.0 * level + noise)) is None
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_column_of_the_extract_is_tied_to_churn_and_one_by_the_dice_is_not(seed):
+    people, level = company(4000, seed)
+    assert _tied(people, column(np.random.default_rng(seed).integers(0, 3, 4000))) > 1e-4
+    assert _tied(people, column(level & ~people.left)) < 1e-4
 
 
 def labels(seed: int, levels: int, n: int = 20_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

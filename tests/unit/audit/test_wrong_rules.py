@@ -18,10 +18,26 @@ from holdfast.audit.wrong_rules import (
     _last_version_first,
     _planned_used,
     _same_day,
+    named,
 )
+from holdfast.config.data import EventsTable, HistoryTable
 
 CUT = datetime(2024, 3, 1)  # noqa: DTZ001
 DAY, US = timedelta(days=1), timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("rule", "of_history", "of_events"),
+    [
+        ("late-event-used", "later-version-used", "late-event-used"),
+        ("all-at-once", "later-version-used", "late-event-used"),
+        ("later-state", "later-version-used", "later-events-used"),
+        ("correction-used-early", "correction-used-early", "correction-used-early"),
+    ],
+)
+def test_a_mistake_is_called_after_the_kind_of_table(rule, of_history, of_events):
+    assert named(rule, HistoryTable) == of_history
+    assert named(rule, EventsTable) == of_events
 
 
 def event(at: datetime, known: datetime, key: str | None = "e", cell: int = 1) -> dict[str, Any]:
