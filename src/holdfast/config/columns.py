@@ -18,7 +18,7 @@ CheckName = Literal[
 
 type         a cell is not of its declared type, or has no time zone where others of its column have one
 missing      no value where one is needed (keys, times, ``nullable: false``, when a known end became known)
-range        below ``min`` or above ``max``
+range        below ``min`` or above ``max``; an event before the year 1900
 allowed      not one of ``allowed``
 unique       a value of a ``unique`` column, or a customer of a one-row-per-customer table, comes more than once
 foreign_key  a row of a customer that the customers table does not have
@@ -33,8 +33,9 @@ OnViolation = Literal["error", "warn", "drop"]
 """``error`` refuses the table; ``warn`` counts and keeps; ``drop`` counts and leaves the rows out of everything.
 
 A cell of a nullable column that is not of its type becomes null and its row stays, dropped or warned. Rows that cannot
-be kept are left out by ``warn`` as by ``drop``: without a customer, a time or its availability, in conflict, or several
-of a customer where there may be one. Of rows in conflict or overlapping none is right, so all of them go.
+be kept are left out by ``warn`` as by ``drop``: without a customer, a time or its availability, before 1900, in
+conflict, or several of a customer where there may be one. Of rows in conflict or overlapping none is right, so all of
+them go.
 """
 
 DEFAULT_CHECKS: dict[CheckName, OnViolation] = {"foreign_key": "warn", "outside": "warn"}

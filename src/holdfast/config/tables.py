@@ -37,12 +37,14 @@ class _Table(Section):
 
     roles: ClassVar[tuple[str, ...]] = ("key",)
     """The fields that name a column of the source."""
+    differ: ClassVar[tuple[str, str] | None] = None
+    """Two of them that cannot be one column."""
     possible: ClassVar[frozenset[CheckName]] = COLUMN_CHECKS
     """The checks that a table of this kind can fail."""
 
     @model_validator(mode="after")
     def _one_place(self) -> _Table:
-        if (self.path is None) == (self.database is None):
+        if bool(self.path) == (self.database is not None):
             raise ValueError("give path (files) or database, one of them")
         return self
 
@@ -58,6 +60,14 @@ class _Table(Section):
         for name in self.source_columns():
             if (other := seen.setdefault(name.lower(), name)) != name:
                 raise ValueError(f"columns {other!r} and {name!r} differ only in case; rename one where it comes from")
+        return self
+
+    @model_validator(mode="after")
+    def _begins_and_ends(self) -> _Table:
+        if self.differ is not None:
+            one, other = (getattr(self, role) for role in self.differ)
+            if one is not None and one == other:
+                raise ValueError(f"{self.differ[0]} and {self.differ[1]} are both {one!r}: that would last no time")
         return self
 
     def source_columns(self) -> list[str]:
@@ -83,6 +93,7 @@ class CustomersTable(_Table):
     roles: ClassVar[tuple[str, ...]] = (
         "key", "id", "start", "start_available_at", "end", "end_available_at", "end_reason", "notice",
     )  # fmt: skip
+    differ: ClassVar[tuple[str, str] | None] = ("start", "end")
     possible: ClassVar[frozenset[CheckName]] = COLUMN_CHECKS | {"foreign_key", "order", "conflict", "future"}
 
     kind: Literal["customers"]
@@ -119,6 +130,7 @@ class HistoryTable(_Table):
     """Versions of a customer's state, valid in ``[valid_from, valid_to)``; null valid_to is open."""
 
     roles: ClassVar[tuple[str, ...]] = ("key", "valid_from", "valid_to", "available_at", "closed_available_at")
+    differ: ClassVar[tuple[str, str] | None] = ("valid_from", "valid_to")
     possible: ClassVar[frozenset[CheckName]] = COLUMN_CHECKS | {
         "foreign_key", "order", "overlap", "conflict", "future",
     }  # fmt: skip

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 
 from holdfast.clock import DAYS_PER_WEEK, Grid, Interval, Span, grid_of, iso, naive, utc
+from holdfast.config.base import FIRST_YEAR, LAST_YEAR
 from holdfast.config.data import Cutoffs, Label
 from holdfast.errors import ConfigError, Problem
 
@@ -59,10 +60,15 @@ def training_cutoffs(
     ConfigError
         The first cutoff lies before the data begins, or no cutoff remains, or no label could ever mature.
     """
-    if cutoffs.first is not None and cutoffs.first <= begins:
+    if cutoffs.first is not None and cutoffs.first <= begins and begins.year <= LAST_YEAR:
         raise _config(
             "data.cutoffs.first", f"{iso(cutoffs.first)} is not after the data begins ({iso(begins)})",
             f"Choose a later date; by default it is {iso(_default_first(cutoffs, begins, longest_months))}.",
+        )  # fmt: skip
+    if cutoffs.first is None and not FIRST_YEAR <= begins.year <= LAST_YEAR:
+        raise _config(
+            "data.cutoffs.first", f"is needed: the data begin in the year {begins.year}",
+            "Give the first cutoff, or correct the times.",
         )  # fmt: skip
     first = cutoffs.first or _default_first(cutoffs, begins, longest_months)
     last = min(cutoffs.last or known_as_of, known_as_of)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from holdfast.artifacts.versions import instant
+from holdfast.clock import utc
+from holdfast.config.base import FIRST_YEAR
 from holdfast.config.data import CheckName, Column, CustomersTable, EventsTable, HistoryTable, OnViolation, Table
 from holdfast.sources.canonical import Canonical, present
 
@@ -49,7 +51,7 @@ def row_checks(table: Any, config: Table, columns: Mapping[str, Canonical], *, n
             checks += _missing_checks(table, config, name, column)
     for name, declared in config.columns.items():
         checks += _value_checks(table, config, name, declared)
-    return [*checks, *_order_checks(table, config), *_future_checks(table, config, now)]
+    return [*checks, *_order_checks(table, config), *_past_checks(table, config), *_future_checks(table, config, now)]
 
 
 def _check(config: Table, check: CheckName, source: str | None, what: str, fix: str, bad: Any, example: str,
@@ -61,7 +63,8 @@ def _check(config: Table, check: CheckName, source: str | None, what: str, fix: 
 
 def _type_checks(table: Any, config: Table, name: str, column: Canonical) -> list[RowCheck]:
     raw = table[f"r_{name}"]
-    if column.type in ("text", "category") or (column.type == "time" and not raw.type().is_string()):
+    is_time = raw.type().is_timestamp() or raw.type().is_date()
+    if column.type in ("text", "category") or (column.type == "time" and is_time):
         return []
     fix = f"Correct them, or declare the column's real type in data.yaml (now: {column.type})."
     if column.type == "time":
@@ -117,6 +120,15 @@ def _order_checks(table: Any, config: Table) -> list[RowCheck]:
         return [_check(config, "order", None, f"'{config.valid_to}' before '{config.valid_from}'",
                        "The examples are customer ids.", table.valid_to < table.valid_from, "customer_id")]  # fmt: skip
     return []
+
+
+def _past_checks(table: Any, config: Table) -> list[RowCheck]:
+    """Where data begin is told by the events. A start or a version may be as old as it likes."""
+    if not isinstance(config, EventsTable):
+        return []
+    bad = table.event_time < instant(utc(date(FIRST_YEAR, 1, 1)))
+    return [_check(config, "range", config.time, f"times before the year {FIRST_YEAR}", "Correct the export.", bad,
+                   "event_time", keepable=False)]  # fmt: skip
 
 
 def _future_checks(table: Any, config: Table, now: datetime) -> list[RowCheck]:

@@ -62,6 +62,8 @@ MEASURE: dict[str, Any] = {"table": "usage", "label": "usage"}
             "columns 'x' and 'X' differ only in case",
         ),
         (CustomersTable, CUSTOMERS | {"end": None}, "start and end come together"),
+        (CustomersTable, CUSTOMERS | {"start": "s", "end": "s"}, "start and end are both 's'"),
+        (EventsTable, EVENTS | {"path": ""}, "give path (files) or database, one of them"),
         (CustomersTable, {"kind": "customers", "path": "p", "key": "k", "notice": "n"}, "notice need start and end"),
         (CustomersTable, CUSTOMERS | {"id": "i", "columns": {"x": {"type": "text"}}}, "has several rows per customer"),
         (CustomersTable, CUSTOMERS | {"checks": {"outside": "warn"}}, "outside is no check of a table of customers"),

@@ -56,6 +56,15 @@ def test_first_before_the_data_begins_is_refused_with_the_first_that_would_do() 
         planned(Cutoffs(first=at(2024, 1, 1)))
 
 
+@pytest.mark.parametrize("begins", [at(1, 1, 2), at(9999, 12, 31)])
+def test_data_that_begin_in_no_time_of_ours_need_a_first_cutoff(begins: datetime) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"data\.cutoffs\.first: is needed: the data begin in the year {begins.year}"
+    ):
+        planned(Cutoffs(), begins=begins)
+    assert planned(Cutoffs(first=at(2024, 2, 1)), begins=begins)[0].at == at(2024, 2, 1)
+
+
 def test_no_cutoff_in_range_is_refused() -> None:
     with pytest.raises(ConfigError, match="no cutoff lies between 2024-04-01 and 2024-03-05"):
         planned(Cutoffs(), known=at(2024, 3, 5))

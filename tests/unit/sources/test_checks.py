@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from declared import declared, loaded, write
 
@@ -198,3 +199,30 @@ def test_more_checks_than_an_integer_has_bits(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         loaded(tmp_path, declared(e=table))
     assert [p.where.rpartition(" ")[2] for p in caught.value.problems] == ["'x39'"]
+
+
+@pytest.mark.parametrize("cells", [[7, 8], [True, False], [20240101.0, 1.5]], ids=["number", "boolean", "float"])
+def test_a_column_that_cannot_hold_times(tmp_path: Path, cells: list[Any]) -> None:
+    table = {"kind": "events", "path": "e.parquet", "key": "id", "id": "n", "time": "t"}
+    write(tmp_path, e=pa.table({"id": ["1", "2"], "n": ["a", "b"], "t": cells}))
+    with pytest.raises(DataError, match=r"column 't': cells that are not a time in 2 of 2 rows"):
+        loaded(tmp_path, declared(e=table))
+
+
+def test_events_before_1900_are_slips_and_old_starts_are_not(tmp_path: Path) -> None:
+    rows = "1,g,2024-01-20,2024-01-20,1,a\n1,n,1899-12-31 23:59,2024-01-20,1,a\n1,m,-infinity,2024-01-20,1,a"
+    with pytest.raises(DataError, match=r"'t': times before the year 1900 in 2 of 4 rows .*checks: \{range: drop\}"):
+        of_events(tmp_path, rows.replace(",g,", ",h,"), outside="drop")
+    for done in ("warn", "drop"):
+        table, ids = of_events(tmp_path, rows.replace(",g,", ",h,"), outside="warn", range=done)
+        assert ids == ["g", "h"]
+        assert table.notes["dropped"]["range"] == 2
+    write(tmp_path, c="id,start,end\n1,-infinity,2024-02-01\n2,1850-01-01,\n", e=f"id,n,t,known,x,c\n{GOOD}\n")
+    loaded(tmp_path, declared(e=EVENTS))
+
+
+def test_numbers_are_written_without_underscores(tmp_path: Path) -> None:
+    table = {"kind": "events", "path": "e.csv", "key": "id", "time": "t", "columns": {"x": {"type": "number"}}}
+    write(tmp_path, e="id,n,t,x\n1,a,2024-01-03,1_000\n")
+    with pytest.raises(DataError, match=r"'x': cells that are not a number in 1 of 1 rows \(for example '1_000'\)"):
+        loaded(tmp_path, declared(e=table))
