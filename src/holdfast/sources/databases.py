@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Literal, Protocol
 from urllib.parse import unquote
 
+import pyarrow.parquet as pq
+
 from holdfast.clock import naive
 from holdfast.config.data import CustomersTable, Database, EventsTable, HistoryTable, Table
 from holdfast.errors import ConfigError, DataError, Problem, StoreError, did_you_mean
-from holdfast.sources.files import require_columns
+from holdfast.sources.files import empty, require_columns
 
 Kind = Literal["plain", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "other"]
 """How a column is read: as it is, as a time (which may be infinite), or as its text."""
@@ -70,7 +72,7 @@ class Databases:
         Raises
         ------
         DataError
-            There is no such table, or it lacks a column.
+            There is no such table, it has no rows, or it lacks a column.
         StoreError
             The database cannot be reached or read.
         ConfigError
@@ -91,6 +93,11 @@ class Databases:
             require_columns(columns, config, f"table '{name}' ({place})")
             file = self._scratch_folder() / f"table_{len(list(self._scratch_folder().iterdir()))}.parquet"
             connection.copy(select(declared.names, columns, config, known_as_of), file)
+            if not pq.read_metadata(file).num_rows:  # none, or none that was known by then
+                one = file.with_suffix(".one")
+                connection.copy(f"SELECT 1 AS one FROM {_table(declared.names)} LIMIT 1", one)  # noqa: S608 - quoted
+                if not pq.read_metadata(one).num_rows:
+                    raise empty(f"table '{name}' ({place})")
         except StoreError as e:
             raise StoreError(f"table '{name}' ({declared.table}): {e.message}", fix=e.fix) from e.__cause__
         return [file], place
@@ -149,13 +156,17 @@ def shown(url: str) -> str:
 def select(names: Sequence[str], columns: Mapping[str, Kind], config: Table, known_as_of: datetime) -> str:
     """The query for the declared columns of the rows that were available before ``known_as_of`` or a day later."""
     wanted = [_cell(column, columns[column]) for column in config.source_columns()]
-    sql = f"SELECT {', '.join(wanted)} FROM {'.'.join(map(quoted, names))}"  # noqa: S608 - quoted
+    sql = f"SELECT {', '.join(wanted)} FROM {_table(names)}"  # noqa: S608 - quoted
     column, delay = _available(config)
     if column is not None and columns[column] not in ("plain", "other"):
         before = naive(known_as_of - delay + ANY_ZONE)
         bound = _literal(f"{before:%Y-%m-%d %H:%M:%S.%f}", columns[column])
         sql += f" WHERE {quoted(column)} < {bound} OR {quoted(column)} IS NULL"
     return sql
+
+
+def _table(names: Sequence[str]) -> str:
+    return ".".join(map(quoted, names))
 
 
 def _available(config: Table) -> tuple[str | None, timedelta]:

@@ -16,6 +16,10 @@ _PLAIN = frozenset(
 )  # fmt: skip
 
 
+MAGIC, MAGIC_AT = b"DUCK", 8
+"""What every DuckDB file has at its beginning, after a checksum."""
+
+
 class DuckDBFile:
     """See `holdfast.sources.databases.Connection`.
 
@@ -34,6 +38,13 @@ class DuckDBFile:
             hint = did_you_mean(path.name, beside) if beside else f"the folder {path.parent} does not exist"
             problem = Problem(where, f"no DuckDB file at {path}", f"Check url: {hint}")
             raise DataError("a source is missing", [problem])
+        try:
+            with path.open("rb") as file:
+                magic = file.read(MAGIC_AT + len(MAGIC))[MAGIC_AT:]
+        except OSError as e:
+            raise StoreError(f"{path} cannot be opened: {e.strerror}", fix="Check its permissions.") from e
+        if magic != MAGIC:  # DuckDB would take it for another format, or say so in its own words
+            raise StoreError(f"{path} is not a DuckDB file", fix="Check url; other files are declared with path.")
         try:
             self._connection = duckdb.connect(str(path), read_only=True)
             self._connection.begin()

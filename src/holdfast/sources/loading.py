@@ -14,10 +14,11 @@ from holdfast.config.data import CustomersTable, Table
 from holdfast.errors import DataError, Problem
 from holdfast.sources.canonical import canonical_columns, parsed
 from holdfast.sources.checks import RowCheck, customer_checks, row_checks
+from holdfast.sources.contents import explained, require_readable
 from holdfast.sources.contract import Finding, Report, findings, kept, masked, mixed_zones, rows_of
 from holdfast.sources.customers import beside
 from holdfast.sources.databases import Databases
-from holdfast.sources.files import require_columns, table_files
+from holdfast.sources.files import empty, require_columns, table_files
 from holdfast.sources.identity import PARTS, overlapping, require_churner, settle, unique_values
 
 MANY_FILES = 100
@@ -60,18 +61,63 @@ def load_table(load: Load, name: str, config: Table, number: int) -> Loaded:
     Raises
     ------
     DataError
-        It is missing, empty, or not as declared.
+        It is missing, empty or not as declared, or its files changed while they were read.
     StoreError
         Its database cannot be read.
     """
-    engine = load.engine
     if config.database is not None:
-        files: Sequence[Path]
-        files, place = load.databases.files(name, config, load.known_as_of)
-    else:
-        files = table_files(load.root, config.path or "", where=f"data.tables.{name}.path")
-        place = str(load.root / (config.path or ""))
-    where = f"table '{name}' ({place})"
+        copies, place = load.databases.files(name, config, load.known_as_of)
+        return _read(load, config, copies, f"table '{name}' ({place})", number)
+    files = table_files(load.root, config.path or "", where=f"data.tables.{name}.path")
+    where = f"table '{name}' ({load.root / (config.path or '')})"
+    before = _stamps(files)
+    try:
+        loaded = _from_files(load, config, files, where, number)
+    except Exception as e:
+        _require_unchanged(before, where, e)  # what an engine says of such files is about neither state
+        raise
+    _require_unchanged(before, where, None)
+    return loaded
+
+
+def _from_files(load: Load, config: Table, files: Sequence[Path], where: str, number: int) -> Loaded:
+    require_readable(files, config.source_columns())
+    try:
+        return _read(load, config, files, where, number)
+    except DataError as e:
+        if files[0].suffix.lower() != ".csv" or any(p.where.startswith(where) for p in e.problems):
+            raise
+        raise explained(e, files) from e
+
+
+def _stamps(files: Sequence[Path]) -> dict[Path, tuple[int, int, int] | None]:
+    """What tells that a file was written, replaced or removed."""
+    found: dict[Path, tuple[int, int, int] | None] = {}
+    for file in files:
+        try:
+            status = file.stat()
+        except OSError:
+            found[file] = None
+        else:
+            found[file] = status.st_ino, status.st_size, status.st_mtime_ns
+    return found
+
+
+def _require_unchanged(
+    before: dict[Path, tuple[int, int, int] | None], where: str, error: Exception | None
+) -> None:  # fmt: skip
+    """Refuse a table whose files are not those that its reading began with."""
+    now = _stamps(list(before))
+    changed = [file for file in before if now[file] != before[file]]
+    if changed:
+        gone = now[changed[0]] is None
+        what = f"{changed[0].name} {'vanished' if gone else 'changed'} while it was read"
+        fix = "Run it again when nothing writes there; let exports write elsewhere and rename."
+        raise DataError("a source changed", [Problem(where, what, fix)]) from error
+
+
+def _read(load: Load, config: Table, files: Sequence[Path], where: str, number: int) -> Loaded:
+    engine = load.engine
     require_columns(engine.columns(files), config, where)
     cells, raw, columns = _cells(load, config, files, f"raw_{number}")
     if load.known is not None:
@@ -83,8 +129,8 @@ def load_table(load: Load, name: str, config: Table, number: int) -> Loaded:
 
     masks = engine.materialize(masked(cells, columns, checks), f"source_{number}")
     rows, bad = rows_of(engine, masks)
-    if not rows and _is_empty(engine, raw, config):
-        raise DataError("a source is empty", [Problem(where, "has no rows", "Check the export.")])
+    if not rows and config.database is None and not engine.to_arrow(raw.limit(1)).num_rows:
+        raise empty(where)
     found = findings(engine, masks, cells, checks, rows, report) if bad else []
     table, mixed = mixed_zones(engine, masks, cells, config, columns, rows, report)
     found += mixed
@@ -121,11 +167,6 @@ def _cells(load: Load, config: Table, files: Sequence[Path], name: str) -> tuple
 def _require_none(found: Sequence[Finding], where: str) -> None:
     if problems := [f.problem for f in found if f.done == "error"]:
         raise DataError(f"{where} is not as declared", problems)
-
-
-def _is_empty(engine: Engine, raw: Any, config: Table) -> bool:
-    """Whether the source has no rows, rather than none that were known; a database may have kept those back."""
-    return config.database is None and not engine.to_arrow(raw.limit(1)).num_rows
 
 
 def _first_file(load: Load, config: Table, files: Sequence[Path], check: RowCheck) -> str | None:

@@ -87,8 +87,25 @@ def test_a_missing_column(company: Path) -> None:
 
 def test_a_file_that_is_no_database(company: Path) -> None:
     (company / "shop.duckdb").write_text("a,b\n" * 5000)
-    with pytest.raises(StoreError, match=r"table 'e' \(visits\): .*shop\.duckdb cannot be opened: .*DuckDB"):
+    with pytest.raises(StoreError, match=r"table 'e' \(visits\): .*shop\.duckdb is not a DuckDB file\. Check url"):
         loaded(company, declared(e=events("visits")))
+
+
+def test_a_database_that_is_damaged(company: Path) -> None:
+    content = (company / "shop.duckdb").read_bytes()
+    (company / "shop.duckdb").write_bytes(content[:2000])
+    with pytest.raises(StoreError, match=r"table 'e' \(visits\): .*shop\.duckdb cannot be opened: .*"):
+        loaded(company, declared(e=events("visits")))
+
+
+def test_a_table_without_rows_is_refused_and_one_without_known_rows_is_not(company: Path) -> None:
+    with duckdb.connect(str(company / "shop.duckdb")) as connection:
+        connection.execute("CREATE TABLE none AS SELECT * FROM visits LIMIT 0")
+    with pytest.raises(DataError, match=r"table 'e' \(duckdb:///shop\.duckdb, none\): has no rows\. Check the export"):
+        loaded(company, declared(e=events("none")))
+    early = datetime(2023, 6, 1, tzinfo=UTC)
+    sources, _ = loaded(company, _without_customers(declared(e=events("visits"))), known_as_of=early)
+    assert sources.tables["e"].rows == 0
 
 
 def test_a_file_that_is_absolute_and_named_by_the_environment(company: Path) -> None:

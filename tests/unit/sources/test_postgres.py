@@ -253,6 +253,13 @@ def test_tables_and_columns_that_are_not_there(tmp_path: Path, visits: str) -> N
         of_shop(tmp_path, events(visits, time="At"))
 
 
+def test_a_table_without_rows(tmp_path: Path, run: Any, visits: str) -> None:
+    write(tmp_path)
+    run(f"DELETE FROM {visits}")
+    with pytest.raises(DataError, match=r"Visits\.1.*: has no rows\. Check the export"):
+        of_shop(tmp_path, events(visits))
+
+
 def test_a_table_that_may_not_be_read(tmp_path: Path, run: Any, visits: str) -> None:
     role = f"reader_{uuid4().hex[:8]}"
     run(f"CREATE ROLE {role} LOGIN")

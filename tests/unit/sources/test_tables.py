@@ -89,9 +89,9 @@ def test_declared_availabilities_move_the_watermark(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("id,t\n1,2024-01-03\n2,J\xf6rg\n".encode("latin-1"), r"e\.csv: is not UTF-8 text"),
-        ("id,t\n1,2024-01-03,too many\n", r"e\.csv: a row has more or fewer cells than the header"),
-        ("id,t\n" + "1,2024-01-03\n" * 30_000 + "1\n", r"a row at line 30002 has more or fewer cells"),
-        ("", "column 'id' is missing"),
+        ("id,t\n1,2024-01-03,too many\n", r"e\.csv: the row at line 2 has 3 cells, the header 2"),
+        ("id,t\n" + "1,2024-01-03\n" * 30_000 + "1\n", "the row at line 30,002 has 1 cells, the header 2"),
+        ("", r"e\.csv: is empty: it has not even a header"),
     ],
 )
 def test_a_csv_that_cannot_be_read(tmp_path: Path, content: str | bytes, message: str) -> None:
