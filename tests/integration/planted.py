@@ -92,6 +92,12 @@ def total_of(table: Path, column: str) -> dict[str, float]:
     return {customer: float(total or 0.0) for customer, total in zip(*totals, strict=True)}
 
 
+def leavers(dataset: Path) -> set[str]:
+    """Customers with a label 1 at any cutoff."""
+    table = company.labels(dataset)
+    return set(table.filter(pc.equal(table.column("label"), 1)).column("customer_id").to_pylist())
+
+
 def some(values: Values, honest: Values, share: float, seed: int = 1) -> Values:
     """A share of all snapshots gets its leaky value, of those where it differs."""
     differ = sorted(k for k in values if values[k] != honest.get(k))

@@ -94,7 +94,7 @@ def test_a_clean_company_has_no_finding(clean):
 
 @pytest.fixture(scope="module")
 def values(copies) -> AuditReport:
-    """Seven features of 1% of the snapshots (of fewer, where the mistake changes fewer), and a column of its own."""
+    """Features of 1% of the snapshots (or as many as the mistake changes), one of all leavers, an undeclared one."""
     home = copies("values")
     workspace = company.opened(home)
     dataset = latest_dataset(workspace.var)
@@ -111,6 +111,9 @@ def values(copies) -> AuditReport:
     honest = planted.stored(dataset, "invoices_sum_3m")
     final = planted.some(planted.final_of_each(honest), honest, SHARE)
     assert company.put_values(dataset.path, "invoices_sum_3m", final)
+    contract = planted.stored(dataset, "plans_contract")
+    left = planted.leavers(dataset.path)
+    assert company.put_values(dataset.path, "plans_contract", {key: "none" for key in contract if key[0] in left}) > 5
     minutes = planted.total_of(workspace.sources / "usage", "minutes")
     honest = planted.stored(dataset, "usage_minutes_max_3m")
     total = planted.some({key: minutes.get(key[0]) for key in honest}, honest, SHARE)
@@ -128,6 +131,7 @@ def values(copies) -> AuditReport:
         ("later-version-used", "plans_monthly_price"),
         ("final-value-copied-back", "invoices_sum_3m"),
         ("final-value-copied-back", "usage_minutes_max_3m"),
+        ("updated-at-churn", "plans_contract"),
         ("target-encoded", "region_rate"),
     ],
 )
@@ -136,7 +140,7 @@ def test_values_that_saw_the_future(values, name, feature):
 
 
 def test_nothing_else_is_said_of_them(values):
-    assert len(values.findings) == 7, values.reasons()
+    assert len(values.findings) == 8, values.reasons()
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ def unexplained(
     elif _constant(subject, feature) and np.mean([moves(c) for c in cells[:12]]) >= ENOUGH:
         name = "final-value-copied-back"
         why = "every customer has one value at all cutoffs, although it must change between them"
-    elif (shares := _leavers(subject, cells)) is not None:
+    elif (shares := _leavers(subject, _customers(subject, feature, cells, different))) is not None:
         name = "updated-at-churn"
         why = f"{shares[0]:.0%} of the customers they are of left later, of all customers {shares[1]:.0%}"
     n = different.counts.get(feature, len(cells))
@@ -65,19 +65,27 @@ def unexplained(
     return Finding(name, CHECK, "high", feature, what, fix(name), n, of, tuple(c.evidence() for c in cells))
 
 
+def _customers(subject: Subject, feature: str, cells: Sequence[Cell], different: Differences) -> list[str]:
+    """The customers of the differing cells that are remembered."""
+    known = different.cells.get(feature)
+    if known is None:
+        return [c.customer for c in cells]
+    return list(subject.stored.column("customer_id").take(pa.array([row for row, _ in known], pa.int64())).to_pylist())
+
+
 def _numbers(
     subject: Subject, feature: str, cells: Sequence[Cell], different: Differences
 ) -> tuple[list[str], FloatArray, FloatArray]:
-    """Customers, stored and due values of the differing cells that are remembered; none of a category."""
+    """Customers, stored and due values of the same cells; none of a category."""
     known = different.cells.get(feature)
     if known is not None:
-        rows = pa.array([row for row, _ in known], pa.int64())
-        ids = subject.stored.column("customer_id").take(rows).to_pylist()
-        stored, due = subject.stored.column(feature).take(rows).to_pylist(), [value for _, value in known]
+        stored = subject.stored.column(feature).take(pa.array([row for row, _ in known], pa.int64())).to_pylist()
+        due = [value for _, value in known]
     else:
-        ids, stored, due = ([getattr(c, k) for c in cells] for k in ("customer", "stored", "expected"))
+        stored, due = [c.stored for c in cells], [c.expected for c in cells]
     if any(isinstance(v, str) for v in (*stored, *due)):
         return [], np.zeros(0), np.zeros(0)
+    ids = _customers(subject, feature, cells, different)
     return ids, np.array(stored, dtype=float), np.array(due, dtype=float)
 
 
@@ -93,7 +101,7 @@ def _constant(subject: Subject, feature: str) -> bool:
     return bool(several.sum() >= 10 and (distinct[several] <= 1).mean() > CONSTANT)
 
 
-def _leavers(subject: Subject, cells: Sequence[Cell]) -> tuple[float, float] | None:
+def _leavers(subject: Subject, customers: Sequence[str]) -> tuple[float, float] | None:
     """(share of those concerned who left, share of all), where the two are far apart."""
     from scipy.stats import binomtest  # a second to import, needed only here
 
@@ -101,7 +109,7 @@ def _leavers(subject: Subject, cells: Sequence[Cell]) -> tuple[float, float] | N
     if not left:
         return None
     everyone = set(subject.stored.column("customer_id").unique().to_pylist())
-    mine = {c.customer for c in cells}
+    mine = set(customers)
     base = len(left & everyone) / max(len(everyone), 1)
     k = len(left & mine)
     if 0 < base < 1 and k / len(mine) > base and binomtest(k, len(mine), base, alternative="greater").pvalue < 1e-4:

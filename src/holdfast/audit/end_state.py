@@ -33,6 +33,8 @@ A column written at the end of half of those who leave is seen from about 2,000 
 thousand columns that are tied to churn as strongly."""
 LIKE_OVERWRITING = (0.5, 1.6)
 """The slope over the gap: 1 where the column is written at the end, 0 where it was fixed at the start."""
+AT_ALL, LASTED = np.timedelta64(0, "D"), np.timedelta64(180, "D")
+"""A first payment that failed may be of nobody but those who left soon: of a first row, only longer stays count."""
 RARELY, MIN_EXPECTED = 0.05, 20.0
 """A level that so few of those expected by their cohorts have on one side occurs on the other alone."""
 TIED = 1e-4
@@ -46,6 +48,11 @@ def check(subject: Subject, company: Company) -> Outcome:
         found
         for column in company.columns
         if not column.declared and (found := overwritten(company, column, slopes=recorded)) is not None
+    ]
+    findings += [
+        found
+        for column in company.first_events
+        if not column.declared and (found := overwritten(company, column, slopes=False, lasted=LASTED)) is not None
     ]
     named = {f.where for f in findings}
     findings += [f for f in _only_leavers(subject, company) if f.where not in named]
@@ -102,14 +109,15 @@ def _tied(company: Company, column: StartColumn) -> float:
     return found
 
 
-def overwritten(company: Company, column: StartColumn, *, slopes: bool) -> Finding | None:
+def overwritten(company: Company, column: StartColumn, *, slopes: bool, lasted: Any = AT_ALL) -> Finding | None:
     """A finding where a level is written when customers leave.
 
     Parameters
     ----------
     slopes : compare cohorts, too; only where those who left long ago are in the tables
+    lasted : only of customers who stayed at least so long
     """
-    mine = column.codes >= 0
+    mine = (column.codes >= 0) & (company.until - company.start >= lasted)
     left = company.left[mine].astype(float)
     if mine.sum() < MIN_CUSTOMERS or not 0 < left.mean() < 1:
         return None

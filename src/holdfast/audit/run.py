@@ -107,11 +107,13 @@ def _without_echoes(findings: Sequence[Finding], column_of: Mapping[str, str]) -
     """
     explained = {f.where for f in findings if f.name not in SUPERSEDED}
     filled = any(f.name == "immature-label-filled" for f in findings)
+    early = any(f.name == "label-window-opens-early" for f in findings)
     told: set[tuple[str, str]] = set()
     found: list[Finding] = []
     for f in findings:
         why = f.name in SUPERSEDED and (f.where in explained or column_of.get(f.where) in explained)
         why |= f.name == "only-positives" and filled
+        why |= f.name == "label-window-closes-early" and early  # the window was moved as a whole
         if (f.name, f.where) not in told and not why:
             told.add((f.name, f.where))
             found.append(f)

@@ -9,7 +9,7 @@ import pytest
 from holdfast.audit.company import Company, StartColumn
 from holdfast.audit.copied import copied_back, grows, total_of_cells
 from holdfast.audit.encoded import judged
-from holdfast.audit.end_state import _tied, overwritten
+from holdfast.audit.end_state import LASTED, _tied, overwritten
 from holdfast.audit.identity import is_time
 from holdfast.audit.suspicion import rank, spearman
 
@@ -60,6 +60,15 @@ def test_a_level_that_only_leavers_have_is_found_among_few():
     found = overwritten(people, column(codes), slopes=False)
     assert found is not None
     assert "'a'" in found.what
+
+
+def test_a_first_row_that_only_those_have_who_left_at_once_is_no_leak():
+    """A first payment that failed; written at the end of longer stays, it is one."""
+    people, _ = company(4000, 1)
+    stayed = people.until - people.start
+    soon = people.left & (stayed < 90 * DAY)
+    assert overwritten(people, column(soon), slopes=False, lasted=LASTED) is None
+    assert overwritten(people, column(people.left), slopes=False, lasted=LASTED) is not None
 
 
 def test_a_level_of_old_starters_alone_is_no_leak():

@@ -35,6 +35,13 @@ def test_nobody_but_churners_is_what_an_unfinished_window_looks_like():
     assert names(alone, finding("immature-label-filled", "data.complete_through")) == ["immature-label-filled"]
 
 
+def test_a_window_that_was_moved_as_a_whole_is_one_mistake():
+    """Those who left before it are extra snapshots, those who leave at its end have another label."""
+    closes, opens = finding("label-window-closes-early", "label"), finding("label-window-opens-early", "population")
+    assert names(closes) == [closes.name]
+    assert names(closes, opens) == [opens.name]
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_feature_that_is_unknown_at_whole_cutoffs_is_no_calendar():
     """A feed that stopped: null for everybody, from a cutoff on."""
