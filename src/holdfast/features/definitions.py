@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from holdfast.artifacts.dataset import snapshot_schema
 from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
 from holdfast.clock import Span
 from holdfast.config.data import DataSection, EventsTable, HistoryTable
@@ -21,6 +22,9 @@ DAYS_PER_MONTH = 30.4375  # 365.25 / 12
 
 EXPOSURE = "exposure"
 """The group of the columns that say how much of a window is covered."""
+
+RESERVED = (*snapshot_schema(FeatureSchema(())).names, "k", "version_rank")
+"""Columns that snapshots have beside their features, in the end or while these are computed."""
 
 OF_MONTHS = ("ratio", "trend")
 """What compares months: only over windows of two months or more."""
@@ -81,7 +85,7 @@ def feature_schema(data: DataSection, features: FeaturesSection) -> FeatureSchem
     Raises
     ------
     ConfigError
-        Two features would have one name, or an attribute is a time.
+        Two features would have one name, one has a name that is taken, or an attribute is a time.
     """
     found: list[FeatureSpec] = []
     if features.tenure:
@@ -118,6 +122,14 @@ def _require_usable(found: list[FeatureSpec], data: DataSection, features: Featu
         for specs in by_name.values()
         if len(specs) > 1
     ]
+    problems += [
+        Problem(
+            "features", f"a feature would be called '{spec.name}', as a column of every snapshot is",
+            f"Give the measure, the value or the column another name; taken are {', '.join(RESERVED)}.",
+        )
+        for spec in found
+        if spec.name.lower() in RESERVED
+    ]  # fmt: skip
     problems += [
         Problem(f"features.attributes.{name}", "a time cannot be a feature", "Leave it out; tenure comes of itself.")
         for name in features.attributes

@@ -66,8 +66,9 @@ def history_features(
     found: dict[str, Any] = {}
     for value_name, value in values.items():
         found |= _value_features(ranked, value_name, value, config, features, closed, whole)
-    rows = ranked.select(*pair, "rank", **found)
-    result = engine.materialize(rows.filter(rows["rank"] == 0).drop("rank"), f"hist_{number}_features")
+    rows = ranked.select(*pair, version_rank=ranked["rank"], **found)
+    rows = rows.filter(rows.version_rank == 0).drop("version_rank")
+    result = engine.materialize(rows, f"hist_{number}_features")
     engine.drop(f"hist_{number}_seen")
     return result
 

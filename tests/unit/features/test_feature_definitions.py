@@ -72,6 +72,12 @@ def test_two_features_of_one_name_are_refused_whatever_their_case(changes: dict[
         schema(**changes)
 
 
+@pytest.mark.parametrize("name", ["state", "Label", "cutoff", "customer_id", "k", "version_rank"])
+def test_a_name_that_snapshots_have_already_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"would be called '{name}', as a column of every snapshot is"):
+        schema(values={name: FEATURES["values"]["price"]})
+
+
 def test_a_time_is_no_attribute() -> None:
     with pytest.raises(ConfigError, match=r"features\.attributes\.born: a time cannot be a feature"):
         schema(attributes={"born": "born"})
