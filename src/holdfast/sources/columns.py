@@ -86,7 +86,7 @@ def as_fixed(raw: Any, scale: int) -> Any:
 
 
 def _digits(text: Any) -> Any:
-    """Text that may be a number: one engine reads 1_000, another does not."""
+    """Text that may be a number: DuckDB would read 1_000, and nobody can tell 1000 from a code."""
     return text.contains("_").ifelse(ibis.null("string"), text)
 
 

@@ -17,8 +17,8 @@ from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 DIALECT = "spark"
 TWO_64 = 1 << 64
 WIDE = dt.Decimal(38, 0)
-NUMBER = r"^[ \t]*[+-]?(\d(_?\d)*\.?(\d(_?\d)*)?|\.\d(_?\d)*)([eE][+-]?\d(_?\d)*)?[ \t]*$"
-"""What DuckDB takes for a number; Java takes digits of every script and ends like ``1d`` as well."""
+NUMBER = r"^[ \t]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t]*$"
+"""What DuckDB takes for a number, but for underscores; Java takes digits of every script and ends like ``1d`` as well."""
 SPELLINGS = (
     (r"^(\d+)/(\d+)/(\d+)", "$1-$2-$3"),
     (r"(\d)[T ] *(\d)", "$1 $2"),
@@ -97,8 +97,7 @@ class SparkCompiler(PySparkCompiler):  # type: ignore[misc]
         if of.is_string() and to.is_timestamp():
             return self._time(arg)
         if of.is_string() and to.is_numeric():
-            plain = self.f.anon.translate(arg, "_", "")
-            return self.if_(self._matches(arg, NUMBER), self._try(plain, to), NULL)
+            return self.if_(self._matches(arg, NUMBER), self._try(arg, to), NULL)
         return self._try(self._rounded(of, to, arg), to)
 
     def visit_ScalarUDF(self, op: Any, **kw: Any) -> Any:
