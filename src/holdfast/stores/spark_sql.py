@@ -18,7 +18,7 @@ DIALECT = "spark"
 TWO_64 = 1 << 64
 WIDE = dt.Decimal(38, 0)
 NUMBER = r"^[ \t]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t]*$"
-"""What DuckDB takes for a number, but for underscores; Java takes digits of every script and ends like ``1d`` as well."""
+"""What DuckDB takes for a number, but for underscores; Java takes other scripts and ends like ``1d`` as well."""
 SPELLINGS = (
     (r"^(\d+)/(\d+)/(\d+)", "$1-$2-$3"),
     (r"(\d)[T ] *(\d)", "$1 $2"),
