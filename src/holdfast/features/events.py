@@ -8,6 +8,7 @@ windows in months are made of buckets. Rows that arrived late or were corrected 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -35,11 +36,13 @@ def event_features(engine: Engine, job: EventsJob) -> list[Any]:
     Pairs whose cutoff the source does not reach have no rows: all is unknown there.
     """
     versions = versions_of(engine, job)
-    begins, late = coverage(engine, job, versions)
+    covered = coverage(engine, job, versions)
+    begins = covered.begins
     if not begins:
         return []
+    job = replace(job, plan=job.plan.completed(covered.complete))
     pairs = _covered_pairs(engine, job, begins)
-    dirty = dirty_pairs(engine, job, versions, pairs, begins, late=late)
+    dirty = dirty_pairs(engine, job, versions, pairs, begins, late=covered.late)
     clean, unclean = pairs, None
     if dirty is not None:
         clean = engine.materialize(pairs.anti_join(dirty, ["customer_id", "k"]), f"{job.prefix}_clean")

@@ -6,8 +6,8 @@ that need the same state share it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -73,9 +73,12 @@ class PlannedMeasure:
     scale: int
     windows: Mapping[str, list[Span]]
     """Aggregation -> windows."""
+    complete: bool = False
+    """No row lacks a value: there are as many values as rows, which other measures count as well."""
 
     def state(self, kind: str) -> State:
         """A state of this measure's rows (``n low high``) or values."""
+        kind = "n" if kind == "nv" and self.complete else kind
         return State(kind, None if kind in ("n", "low", "high") else self.column, self.where)
 
     def needs(self, aggregation: str) -> list[State]:
@@ -98,6 +101,10 @@ class Plan:
     measures: Sequence[PlannedMeasure]
     expressions: dict[str, Expression]
     """Column -> the expression it holds."""
+
+    def completed(self, columns: Collection[str]) -> Plan:
+        """The plan where these columns have no nulls."""
+        return Plan([replace(m, complete=m.column in columns) for m in self.measures], self.expressions)
 
     @cached_property
     def needed(self) -> dict[State, list[Span]]:

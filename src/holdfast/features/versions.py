@@ -76,14 +76,32 @@ def _standing(rows: Any) -> Any:
     return rows.filter(rows.deleted == 0) if "deleted" in rows.columns else rows
 
 
-def coverage(engine: Engine, job: EventsJob, versions: Versions) -> tuple[dict[int, datetime], bool]:
-    """When the source begins, as it was known at each cutoff that it covers, and whether any row came late.
+@dataclass(frozen=True)
+class Coverage:
+    """What a look over all rows says of a table.
 
-    It begins at the midnight at or before the first event known; older rows that came later must not reach back into
-    cutoffs before them.
+    Attributes
+    ----------
+    begins : by k, when the source begins, as it was known at each cutoff that it covers
+    late : whether any row came late
+    complete : the columns of values without a null
+    """
+
+    begins: dict[int, datetime]
+    late: bool
+    complete: frozenset[str]
+
+
+def coverage(engine: Engine, job: EventsJob, versions: Versions) -> Coverage:
+    """Look over all rows once.
+
+    A source begins at the midnight at or before the first event known; older rows that came later must not reach back
+    into cutoffs before them.
     """
     rows = versions.every
     counts = {"first": rows.event_time.min(), "late": (rows.kb - rows.b > versions.lags).sum()}
+    values = sorted({s.column for s in job.plan.needed if s.kind == "nv" and s.column in job.plan.columns})
+    counts |= {f"nulls_{i}": rows[c].isnull().sum() for i, c in enumerate(values)}
     found = engine.to_arrow(rows.group_by("kb").aggregate(**counts)).to_pylist()
     arrived = sorted((row["kb"], row["first"]) for row in found)
     begins: dict[int, datetime] = {}
@@ -95,7 +113,8 @@ def coverage(engine: Engine, job: EventsJob, versions: Versions) -> tuple[dict[i
         if earliest is not None and earliest < job.grid.at(k):
             begins[k] = earliest
     late = any(row["late"] and row["kb"] > job.ks[0] for row in found)
-    return begins, late
+    complete = frozenset(c for i, c in enumerate(values) if not any(row[f"nulls_{i}"] for row in found))
+    return Coverage(begins, late, complete)
 
 
 def dirty_pairs(
