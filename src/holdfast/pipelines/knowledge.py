@@ -144,8 +144,11 @@ def facts_at(
     known = [known_tables(tables, data, at) for at in instants]
     found: list[dict[str, dict[str, Any]]] = [{} for _ in instants]
     for name, table in tables.items():
-        if isinstance(data.tables[name], EventsTable):
-            rows = table.select("available_at", h=engine.row_hash(table, sorted(table.columns)))
+        config = data.tables[name]
+        if isinstance(config, EventsTable):
+            derived = {"event_id": config.id, "available_at": config.available_at, "deleted": config.deleted}
+            read = sorted(c for c in table.columns if derived.get(c, c) is not None)  # the others say nothing more
+            rows = table.select("available_at", h=engine.row_hash(table, read))
             told = _hashed(engine, rows, [rows.available_at < instant(at) for at in instants])
         else:
             hashes = (t[name].select(h=engine.row_hash(t[name], sorted(t[name].columns))) for t in known)

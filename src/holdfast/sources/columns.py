@@ -82,7 +82,12 @@ def as_fixed(raw: Any, scale: int) -> Any:
         value = spelled if raw.type().is_float32() else near.ifelse(spelled, raw.try_cast(decimal))
     else:
         value = (raw if raw.type().is_numeric() else _digits(as_text(raw))).try_cast(decimal)
-    return (value.cast(f"decimal(38, {scale})") * ibis.literal(10**scale).cast("decimal(7, 0)")).cast("int64")
+    if not scale:
+        return value.cast("int64")
+    # products of wide decimals are slow: a float rounds to the same integer while its error is far below a half
+    units = value.cast("float64") * float(10**scale)
+    exact = value.cast(f"decimal(38, {scale})") * ibis.literal(10**scale).cast("decimal(7, 0)")
+    return (units.abs() < SURE_UNITS).ifelse(units.cast("int64"), exact.cast("int64"))
 
 
 def _digits(text: Any) -> Any:
