@@ -8,6 +8,8 @@
     schema.json              the features, in order
     reference.json           typical values, ranges, and whatever training adds for monitoring
     metrics.json             what was measured before it was kept
+    golden.json              made-up rows and the answers to them, checked wherever the bundle is loaded
+    card.md, card.html       the model card
     manifest.json            where it came from, and the sha256 of every file above
 
 The manifest's own sha256 is the bundle's. There is no wall clock in it: equal training gives equal bytes.
@@ -34,11 +36,13 @@ from holdfast.models.encode import Encoder
 from holdfast.models.estimator import FittedModel
 from holdfast.models.explain import DEFAULT_TOP, Direction, Reason, Value, explained, reasons
 from holdfast.models.folder import MANIFEST, read_folder, write_folder
+from holdfast.models.golden import TOLERANCE, check_golden, golden_sample
 from holdfast.models.registry import load_fitted
 
-FORMAT = "holdfast-bundle-1"
+FORMAT = "holdfast-bundle-2"
 ENCODER, CALIBRATOR, SCHEMA = "encoder.json", "calibrator.json", "schema.json"
-REFERENCE, METRICS = "reference.json", "metrics.json"
+REFERENCE, METRICS, GOLDEN = "reference.json", "metrics.json", "golden.json"
+CARDS = ("card.md", "card.html")
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ class Bundle:
     reference : JSON; ``reference["typicals"]`` is used by :meth:`explain` (see `reference.reference_of`)
     metrics : JSON
     provenance : where it came from
+    card : the model card by file name, out of `CARDS`
+    written_golden : the golden sample as it was written; by default it is made
     """
 
     encoder: Encoder
@@ -82,6 +88,8 @@ class Bundle:
     reference: Mapping[str, Any]
     metrics: Mapping[str, Any]
     provenance: Provenance
+    card: Mapping[str, str] = field(default_factory=dict)
+    written_golden: Mapping[str, Any] | None = None
 
     @property
     def schema(self) -> FeatureSchema:
@@ -112,6 +120,17 @@ class Bundle:
         return reasons(parts, self.schema, table, self.typicals, top, direction)
 
     @cached_property
+    def golden(self) -> Mapping[str, Any]:
+        """The golden sample (see `holdfast.models.golden`)."""
+        if self.written_golden is not None:
+            return self.written_golden
+        return golden_sample(self.reference, self.schema, self.predict)
+
+    def check_golden(self, where: str, *, tolerance: float = TOLERANCE) -> None:
+        """Compare the golden sample with what the bundle answers here; StoreError if they differ by more."""
+        check_golden(self.golden, self.schema, self.predict, where=where, tolerance=tolerance)
+
+    @cached_property
     def _files(self) -> dict[str, bytes]:
         files = {
             self.model.filename: self.model.dump(),
@@ -120,6 +139,8 @@ class Bundle:
             SCHEMA: _json(self.schema.to_json()),
             REFERENCE: _json(self.reference),
             METRICS: _json(self.metrics),
+            GOLDEN: _json(self.golden),
+            **{name: text.encode() for name, text in self.card.items()},
         }
         files[MANIFEST] = _json(
             {
@@ -167,7 +188,8 @@ class Bundle:
         NotFoundError
             There is no such folder or it has no manifest.
         StoreError
-            A file is changed, missing or extra (by name), or of a format not known here.
+            A file is changed, missing or extra (by name), of a format not known here, or the golden sample is
+            answered otherwise here.
         """
         return cls._of(read_folder(Path(folder)), str(folder))
 
@@ -179,7 +201,10 @@ class Bundle:
     def _of(cls, files: Mapping[str, bytes], where: str) -> Self:
         manifest = _read(files, MANIFEST)
         if manifest.get("format") != FORMAT:
-            raise StoreError(f"{where} is of format {manifest.get('format')!r}, not {FORMAT!r}")
+            raise StoreError(
+                f"{where} is of format {manifest.get('format')!r}, not {FORMAT!r}",
+                fix="Read it with the version of holdfast that wrote it, or train the model again",
+            )
         encoder = Encoder.from_json(_read(files, ENCODER))
         try:
             model = load_fitted(manifest["model"], files[manifest["model_file"]])
@@ -193,10 +218,13 @@ class Bundle:
             _read(files, REFERENCE),
             _read(files, METRICS),
             provenance,
+            {name: files[name].decode() for name in CARDS if name in files},
+            _read(files, GOLDEN),
         )
         # what is written again from here must be what was read
         if bundle._files[MANIFEST] != files[MANIFEST]:
             raise StoreError(f"{where}/{MANIFEST} was not written by this version of holdfast")
+        bundle.check_golden(where)
         return bundle
 
 

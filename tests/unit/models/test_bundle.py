@@ -86,7 +86,8 @@ def test_saving_again_changes_nothing_and_another_is_refused(bundle, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["model.json", "encoder.json", "calibrator.json", "schema.json", "reference.json", "metrics.json"]
+    "name",
+    ["model.json", "encoder.json", "calibrator.json", "schema.json", "reference.json", "metrics.json", "golden.json"],
 )
 def test_a_changed_or_missing_file_is_named(bundle, tmp_path, name):
     bundle.save(tmp_path / "b")
@@ -120,6 +121,15 @@ def test_a_manifest_that_agrees_with_itself_but_not_with_us_is_refused(bundle, t
         Bundle.load(tmp_path / "b")
     path.write_text("{")
     with pytest.raises(StoreError, match="cannot read"):
+        Bundle.load(tmp_path / "b")
+
+
+def test_the_card_is_kept_with_it_and_checked_like_the_rest(bundle, tmp_path):
+    carded = dataclasses.replace(bundle, card={"card.md": "# Über", "card.html": "<p>"})
+    carded.save(tmp_path / "b")
+    assert Bundle.load(tmp_path / "b").card == carded.card
+    (tmp_path / "b" / "card.html").write_text("<p>better")
+    with pytest.raises(StoreError, match=r"card\.html is changed"):
         Bundle.load(tmp_path / "b")
 
 
