@@ -32,6 +32,8 @@ EXCLUDED = {
     ("logistic", "early stopping"): "it has no rounds: its optimum is unique",
     ("logistic", "threads"): "it has no threads parameter; BLAS is held to one thread",
     ("logistic", "seed"): "nothing in it is random",
+    ("logistic", "thresholds"): "it splits on nothing: its contributions are coefficients times values",
+    ("logistic", "fast contributions"): "it has one way to its contributions, so no other to fall back on",
     ("logistic", "unseen category"): "an unseen code is no known category: the same as missing, by design",
 }
 
@@ -137,8 +139,7 @@ def test_the_fast_contributions_are_the_librarys_own(fitted, monkeypatch):
 
 def test_the_fast_contributions_are_exact_at_every_threshold(name):
     """Values one float32 step around each threshold: woodelf's own reader sends some the wrong way."""
-    if name == "logistic":
-        pytest.skip("no thresholds")
+    skip_if_excluded(name, "thresholds")
     x, y = rows()
     model = estimator(name).fit(x, y, seed=7)
     edges = {
@@ -157,8 +158,7 @@ def test_the_fast_contributions_are_exact_at_every_threshold(name):
 
 
 def test_wrong_fast_contributions_are_replaced_by_the_librarys(name, monkeypatch):
-    if name == "logistic":
-        pytest.skip("no trees")
+    skip_if_excluded(name, "fast contributions")
     x, y = rows(600)
     model = estimator(name).fit(x, y, seed=7)
     monkeypatch.setattr(type(model), "native_rows", 0)

@@ -9,7 +9,6 @@
     reference.json           typical values, ranges, and whatever training adds for monitoring
     metrics.json             what was measured before it was kept
     golden.json              made-up rows and the answers to them, checked wherever the bundle is loaded
-    card.md, card.html       the model card
     manifest.json            where it came from, and the sha256 of every file above
 
 The manifest's own sha256 is the bundle's. There is no wall clock in it: equal training gives equal bytes.
@@ -36,13 +35,12 @@ from holdfast.models.encode import Encoder
 from holdfast.models.estimator import FittedModel
 from holdfast.models.explain import DEFAULT_TOP, Direction, Reason, Value, explained, reasons
 from holdfast.models.folder import MANIFEST, read_folder, write_folder
-from holdfast.models.golden import TOLERANCE, check_golden, golden_sample
+from holdfast.models.golden import check_golden, golden_sample
 from holdfast.models.registry import load_fitted
 
 FORMAT = "holdfast-bundle-2"
 ENCODER, CALIBRATOR, SCHEMA = "encoder.json", "calibrator.json", "schema.json"
 REFERENCE, METRICS, GOLDEN = "reference.json", "metrics.json", "golden.json"
-CARDS = ("card.md", "card.html")
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,6 @@ class Bundle:
     reference : JSON; ``reference["typicals"]`` is used by :meth:`explain` (see `reference.reference_of`)
     metrics : JSON
     provenance : where it came from
-    card : the model card by file name, out of `CARDS`
     written_golden : the golden sample as it was written; by default it is made
     """
 
@@ -88,7 +85,6 @@ class Bundle:
     reference: Mapping[str, Any]
     metrics: Mapping[str, Any]
     provenance: Provenance
-    card: Mapping[str, str] = field(default_factory=dict)
     written_golden: Mapping[str, Any] | None = None
 
     @property
@@ -126,10 +122,6 @@ class Bundle:
             return self.written_golden
         return golden_sample(self.reference, self.schema, self.predict)
 
-    def check_golden(self, where: str, *, tolerance: float = TOLERANCE) -> None:
-        """Compare the golden sample with what the bundle answers here; StoreError if they differ by more."""
-        check_golden(self.golden, self.schema, self.predict, where=where, tolerance=tolerance)
-
     @cached_property
     def _files(self) -> dict[str, bytes]:
         files = {
@@ -140,7 +132,6 @@ class Bundle:
             REFERENCE: _json(self.reference),
             METRICS: _json(self.metrics),
             GOLDEN: _json(self.golden),
-            **{name: text.encode() for name, text in self.card.items()},
         }
         files[MANIFEST] = _json(
             {
@@ -218,13 +209,12 @@ class Bundle:
             _read(files, REFERENCE),
             _read(files, METRICS),
             provenance,
-            {name: files[name].decode() for name in CARDS if name in files},
             _read(files, GOLDEN),
         )
         # what is written again from here must be what was read
         if bundle._files[MANIFEST] != files[MANIFEST]:
             raise StoreError(f"{where}/{MANIFEST} was not written by this version of holdfast")
-        bundle.check_golden(where)
+        check_golden(bundle.golden, bundle.schema, bundle.predict, where=where)
         return bundle
 
 

@@ -35,20 +35,18 @@ def golden_sample(reference: Mapping[str, Any], schema: FeatureSchema, predict: 
     -------
     dict
         ``rows``: by feature, `ROWS` values, null and (for categories) a level never seen among them;
-        ``probability``: (n,) answers. Both are empty where the reference has no ranges.
+        ``probability``: (`ROWS`,) answers.
     """
     rng = np.random.default_rng(0)
-    ranges: Mapping[str, Mapping[str, Any]] = reference.get("ranges", {})
     rows: dict[str, list[Any]] = {}
-    for feature in schema if ranges else ():
-        known = ranges[feature.name]
+    for feature in schema:
+        known = reference["ranges"][feature.name]
         if feature.kind == "number":
             values = [known["min"], *known["quantiles"].values(), known["max"], None]
         else:
             values = [*known["levels"], UNSEEN, None]
         rows[feature.name] = [values[i] for i in rng.integers(0, len(values), ROWS)]
-    answers = predict(as_table(rows, schema)).tolist() if rows else []
-    return {"rows": rows, "probability": answers}
+    return {"rows": rows, "probability": predict(as_table(rows, schema)).tolist()}
 
 
 def as_table(rows: Mapping[str, list[Any]], schema: FeatureSchema) -> pa.Table:
@@ -56,28 +54,23 @@ def as_table(rows: Mapping[str, list[Any]], schema: FeatureSchema) -> pa.Table:
     return pa.table({f.name: pa.array(rows[f.name], f.arrow_type) for f in schema})
 
 
-def check_golden(golden: Mapping[str, Any], schema: FeatureSchema, predict: Predict, *, where: str,
-                 tolerance: float = TOLERANCE) -> None:  # fmt: skip
+def check_golden(golden: Mapping[str, Any], schema: FeatureSchema, predict: Predict, *, where: str) -> None:
     """Compare what ``predict`` says now with what was written.
 
     Raises
     ------
     StoreError
-        A probability is off by more than ``tolerance``, or the sample cannot be read.
+        A probability is off by more than `TOLERANCE`, or the sample cannot be read.
     """
-    if not golden.get("rows"):
-        return
     try:
         written = np.asarray(golden["probability"], dtype=np.float64)
-        now = predict(as_table(golden["rows"], schema))
-        gap = float(np.abs(now - written).max())
+        gap = float(np.abs(predict(as_table(golden["rows"], schema)) - written).max())
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
-        raise StoreError(
-            f"the golden sample of {where} cannot be read: {error}", fix="Train the model again"
-        ) from error
-    if not gap <= tolerance:
+        what = f"the golden sample of {where} cannot be read: {error}"
+        raise StoreError(what, fix="Train the model again") from error
+    if not gap <= TOLERANCE:
         raise StoreError(
             f"{where} answers otherwise here than where it was made: the golden sample is off by up to {gap:.3g}, more "
-            f"than {tolerance:g}",
+            f"than {TOLERANCE:g}",
             fix="Install the library versions that its manifest names, or train the model again",
         )

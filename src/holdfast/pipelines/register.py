@@ -14,7 +14,7 @@ from holdfast.artifacts.dataset import Dataset
 from holdfast.artifacts.files import write_text
 from holdfast.audit.splits import SplitRecord
 from holdfast.clock import naive, parse_instant
-from holdfast.errors import DataError
+from holdfast.errors import DataError, NotFoundError, StoreError
 from holdfast.models.bundle import Bundle
 from holdfast.pipelines.audit import refusals
 from holdfast.pipelines.bootstrap import Workspace
@@ -167,7 +167,10 @@ def _against(
     workspace: Workspace, champion_path: str, rows: TrainingRows, plan: FoldPlan, trained: Trained
 ) -> dict[str, Any]:
     """The challenger against the champion, on snapshots that neither trained on."""
-    champion = Bundle.load(workspace.var / champion_path)
+    try:
+        champion = Bundle.load(workspace.var / champion_path)
+    except (NotFoundError, StoreError) as e:  # a new model is how one gets out of that
+        return _incomparable(f"the champion's bundle cannot be used: {e.message}")
     config = workspace.config.training
     unseen, p = trained.measured.rows, trained.measured.p
     asked, answers = (_question(b.provenance.extra["label"]) for b in (trained.bundle, champion))

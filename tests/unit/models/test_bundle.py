@@ -124,15 +124,6 @@ def test_a_manifest_that_agrees_with_itself_but_not_with_us_is_refused(bundle, t
         Bundle.load(tmp_path / "b")
 
 
-def test_the_card_is_kept_with_it_and_checked_like_the_rest(bundle, tmp_path):
-    carded = dataclasses.replace(bundle, card={"card.md": "# Über", "card.html": "<p>"})
-    carded.save(tmp_path / "b")
-    assert Bundle.load(tmp_path / "b").card == carded.card
-    (tmp_path / "b" / "card.html").write_text("<p>better")
-    with pytest.raises(StoreError, match=r"card\.html is changed"):
-        Bundle.load(tmp_path / "b")
-
-
 def test_nothing_is_left_where_writing_fails(bundle, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot write"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from tiny_company import EARLIER, LAST, LEARNT, files_of
@@ -113,3 +114,23 @@ def test_a_champion_that_needs_a_feature_that_is_gone_does_not_stop_the_training
     assert not report.trained.promoted
     assert any("features" in reason for reason in report.trained.verdict["reasons"])
     assert report.trained.champion == 1
+
+
+@pytest.mark.parametrize("harm", ["older format", "changed", "gone"])
+def test_a_champion_whose_bundle_cannot_be_used_does_not_stop_the_training(harm, copied, opened):
+    workspace = opened(copied, "training.seed=8")
+    bundle = workspace.models / "1"
+    if harm == "older format":
+        manifest = json.loads((bundle / "manifest.json").read_text())
+        (bundle / "manifest.json").write_text(json.dumps(manifest | {"format": "holdfast-bundle-1"}))
+    elif harm == "changed":
+        (bundle / "golden.json").write_text("{}")
+    else:
+        shutil.rmtree(bundle)
+    report = train(workspace)
+    assert not report.promoted
+    assert "the champion's bundle cannot be used" in report.verdict["reasons"][-1]
+    assert "models promote VERSION --force" in report.verdict["reasons"][-1]
+    assert (report.champion, report.serving.model_version) == (1, 1)
+    forced = promote(workspace, report.version, why="version 1 is unusable", force=True)
+    assert (forced["champion"], forced["serving"]["model_version"]) == (2, 2)
