@@ -47,10 +47,18 @@ class Promotion(Section):
     """The gate between challenger and champion."""
 
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.975
+    """Of every one-sided bound that compares the two."""
+    min_lift: float = 1.0
+    """Every challenger must rank better than chance: the interval of its lift at 10% lies above this."""
     max_calibration_error: Annotated[float, Field(gt=0, le=1)] = 0.05
     """A challenger whose expected calibration error is above this is refused."""
-    min_lift: float = 1.0
-    """A first champion must rank better than chance: lift at 10% above this."""
+    profit_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """The challenger may not earn less than the champion by more than this share of what perfect foresight would earn
+    at the project's budget."""
+    calibration_margin: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """Its calibration error may not be larger than the champion's by more than this share of the churn rate."""
+    latency_ms: Annotated[float, Field(gt=0)] = 50.0
+    """95% of single customers must be predicted and explained within this; what the API adds is not in it."""
 
 
 class TrainingSection(Section):
@@ -67,7 +75,8 @@ class TrainingSection(Section):
     threads: Annotated[int, Field(ge=0)] = 0
     """0: as many as there are cores. Results do not depend on it."""
     slices: list[str] = Field(default_factory=list)
-    """Features to report metrics by, numbers in bins; also ones in ``exclude``, such as a protected attribute."""
+    """Features to report metrics by, numbers in bins, and in whose slices a challenger may not be worse; also ones in
+    ``exclude``, such as a protected attribute."""
     promotion: Promotion = Promotion()
 
 

@@ -6,11 +6,12 @@ import getpass
 from typing import Any
 
 from holdfast.clock import iso
-from holdfast.errors import GateRefused, NotReadyError
+from holdfast.errors import GateRefused, NotReadyError, UsageError
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.stores.state_tables import PromotionRow, VersionRow
 
 NOBODY = "unknown"
+BY_HAND = "promoted by hand"
 MANY = 1_000_000
 ROLLBACK = "models-rollback"
 """What the runs of `rollback` are recorded as."""
@@ -42,8 +43,11 @@ def show_version(workspace: Workspace, version: int | None = None) -> dict[str, 
 
     bundle = Bundle.load(workspace.var / row.path)
     card = workspace.reports / f"model-{row.version}.md"
+    said = (line.evidence for line in state.history(workspace.name, limit=MANY) if line.to_version == row.version)
     return {
         **_version(row),
+        "evaluated_sha256": bundle.provenance.extra.get("evaluated"),
+        "gate": next((dict(evidence) for evidence in said if "checks" in evidence), {}),
         "path": str(workspace.var / row.path),
         "card": str(card) if card.exists() else None,
         "mlflow_version": row.mlflow_version,
@@ -53,16 +57,20 @@ def show_version(workspace: Workspace, version: int | None = None) -> dict[str, 
     }
 
 
-def promote(workspace: Workspace, version: int, *, why: str, force: bool = False) -> dict[str, Any]:
+def promote(workspace: Workspace, version: int, *, why: str | None = None, force: bool = False) -> dict[str, Any]:
     """Make a version the champion, recorded as done by hand.
 
     Raises
     ------
+    UsageError
+        ``force`` without ``why``: what overrides the gate needs a reason.
     NotFoundError
         There is no such version.
     GateRefused
         The gate or the leakage audit said no to it, and ``force`` is not given.
     """
+    if force and not (why or "").strip():
+        raise UsageError("--force needs a reason: it is kept in the ledger", fix="Add: --why REASON")
     state = workspace.state
     lines = state.history(workspace.name, limit=MANY)
     last = next((line for line in lines if line.to_version == version), None)
@@ -72,7 +80,9 @@ def promote(workspace: Workspace, version: int, *, why: str, force: bool = False
 
     if not force and (leaks := refusals_of(workspace, version)):
         raise GateRefused(f"the audit refused version {version}; --force promotes it all the same", leaks)
-    line = state.promote(workspace.name, version, actor=actor(), why=why, action="force" if force else "promote")
+    line = state.promote(
+        workspace.name, version, actor=actor(), why=why or BY_HAND, action="force" if force else "promote"
+    )
     return _changed(workspace, line)
 
 

@@ -19,10 +19,11 @@ from holdfast.errors import ConfigError, Problem, did_you_mean
 from holdfast.features.definitions import EXPOSURE
 from holdfast.monitoring.reference import reference_histograms
 from holdfast.pipelines.bootstrap import Workspace
+from holdfast.pipelines.campaign import campaign_of
 from holdfast.pipelines.mirror import mirror
 from holdfast.pipelines.register import TrainReport, register
 from holdfast.pipelines.serve_champion import Served, ensure_served
-from holdfast.snapshots.splits import customer_folds, require_purged, walk_forward
+from holdfast.snapshots.splits import customer_folds, everything_matured, require_purged, walk_forward
 from holdfast.stores.offline import latest_dataset
 from holdfast.training.rows import FloatArray, Fold, FoldPlan, IntArray, TrainingRows
 from holdfast.training.trainer import Facts
@@ -75,9 +76,10 @@ def train(
     trained = fit_and_measure(
         rows, plan, config.training, facts, threads=threads, progress=progress,
         reference=lambda r, train_rows, p: {HISTOGRAMS: _histograms(config, r, train_rows, p)},
+        campaign=lambda some: campaign_of(config, rows, some),
     )  # fmt: skip
     progress("registering")
-    report = register(workspace, found, rows, plan, trained, run_id, actor)
+    report = register(workspace, found, rows, trained, run_id, actor)
     served = ensure_served(workspace, progress=progress) if serve else Served(None)
     progress("MLflow")  # last: it only mirrors the ledger, and must not keep the API on the old model
     return replace(report, serving=served.now, warnings=(*served.warnings, *mirror(workspace).warnings))
@@ -94,6 +96,7 @@ def fold_plan(config: Config, dataset: Dataset, rows: TrainingRows) -> FoldPlan:
             [Fold(f"group {k + 1}", everything[group != k], everything[group == k]) for k in range(folds.groups)],
             Fold("all matured snapshots", everything, np.zeros(0, np.int64)),
             timed=False,
+            everything=everything,
         )
     known = {c.cutoff: c.label_available_at for c in dataset.manifest.cutoffs if c.states.get("matured")}
     split = walk_forward(sorted(known.items()), folds)
@@ -110,6 +113,7 @@ def fold_plan(config: Config, dataset: Dataset, rows: TrainingRows) -> FoldPlan:
         [Fold(named(f.test), rows_of(f.train), rows_of(f.test)) for f in split.folds],
         Fold(named(split.final.test), rows_of(split.final.train), rows_of(split.final.test)),
         timed=True,
+        everything=rows_of(everything_matured(sorted(known), folds)),
     )
 
 
@@ -132,14 +136,12 @@ def _check_names(config: Config, dataset: Dataset) -> None:
 
 
 def _extra(dataset: Dataset, rows: TrainingRows, plan: FoldPlan) -> dict[str, Any]:
-    trained = np.unique(rows.cutoffs[plan.final.train]).astype(object)
     return {
         "project": dataset.manifest.project,
         "known_as_of": iso(dataset.manifest.known_as_of),
         "history": dataset.manifest.history,
         "label": dict(dataset.manifest.label),
         "timed": plan.timed,
-        "trained_on": [iso(c) for c in trained] if plan.timed else [],
         "snapshots": {c: int((rows.cutoffs == t).sum()) for c, t in _by_cutoff(rows)},
         "tested_on": plan.final.name if plan.timed else "customer-grouped folds",
     }

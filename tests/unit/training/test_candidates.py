@@ -135,7 +135,7 @@ def test_other_params_go_over_those_given():
 
 def test_a_single_fold_is_calibrated_by_itself():
     rows, plan = training_rows(), walking()
-    single = EncodedFolds(rows, SCHEMA, FoldPlan(plan.folds[:1], plan.final, timed=True))
+    single = EncodedFolds(rows, SCHEMA, FoldPlan(plan.folds[:1], plan.final, timed=True, everything=plan.everything))
     candidate = out_of_fold(single, "xgboost", FEW, seed=1, threads=1)
     p = cross_calibrated(candidate, rows.y[candidate.rows], rows.customers[candidate.rows])
     np.testing.assert_array_equal(p, candidate.calibration.calibrator.probability(candidate.margin))

@@ -76,8 +76,10 @@ def models_show(
 def models_promote(
     session: Session,
     version: VersionArgument,
-    why: WhyOption = "promoted by hand",
-    force: Annotated[bool, typer.Option("--force", help="Promote a version that the gate refused.")] = False,
+    why: Annotated[str | None, typer.Option("--why", help="The reason, kept in the promotion ledger.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Promote a version that the gate refused; needs --why.")
+    ] = False,
 ) -> None:
     """Make a version the champion and serve it; the ledger keeps who and why. Exit code 3: the gate refused it."""
     from holdfast.cli.render import learning as render

@@ -19,9 +19,9 @@ METRICS = {
 
 def train(report: Report) -> list[Any]:
     verdict = report["verdict"]
-    gate = "yes" if verdict["passed"] else "no: " + "; ".join(verdict["reasons"])
+    no = ", ".join(check["name"] for check in verdict["checks"] if not check["passed"])
     said: list[tuple[str, object]] = [
-        ("gate", gate),
+        ("gate", f"no: {no}" if no else "yes"),
         ("champion", f"version {report['champion']}" if report["champion"] else "none yet"),
         *served(report),
         ("model card", report["card"]),
@@ -31,8 +31,15 @@ def train(report: Report) -> list[Any]:
         title(f"Version {report['version']}: {report['estimator']}", f"dataset {report['dataset_id']}"),
         *measured(report["metrics"]),
         importance(report["importance"]),
+        *checks(verdict),
         facts(said),
     ]
+
+
+def checks(verdict: Report) -> list[Any]:
+    """What the gate asked, and what it saw."""
+    rows = [(c["name"], "yes" if c["passed"] else "no", c["said"]) for c in verdict.get("checks", [])]
+    return [table(("the gate", "", "what it saw"), rows)] if rows else []
 
 
 def trained(report: Report, project: str) -> list[Any]:
@@ -62,12 +69,14 @@ def measured(metrics: Report) -> list[Any]:
     rows = [(METRICS.get(name, name), interval(figures[name])) for name in METRICS if name in figures]
     rows.append(("calibration error", f"{test['ece']:.4f}"))
     unseen = f"{count(final['test'])} unseen snapshots, {final['name']}" if final["test"] else "folds, each unseen"
+    again = metrics["refit"]["fold"] if "refit" in metrics else None
     parts: list[Any] = [
         facts(
             {
                 "folds": f"{len(folds['validation'])}, {folds['kind']}",
                 "trained on": f"{count(final['train'])} snapshots",
                 "measured on": f"{unseen}; {share(test['base_rate'], 2)} churned",
+                "serves fitted on": again and f"{count(again['train'])} snapshots: everything matured",
             }
         ),
         table(("measure", "value (95% interval)"), rows),
@@ -109,11 +118,13 @@ def version(report: Report) -> list[Any]:
     return [
         title(f"Version {report['version']}: {report['estimator']}", report["status"]),
         *measured(report["all_metrics"]),
+        *checks(report["gate"]),
         facts(
             {
                 "features": len(report["features"]),
                 "dataset": report["dataset_id"],
                 "sha256": report["bundle_sha256"],
+                "evaluated": report["evaluated_sha256"],
                 "made": report["created_at"],
                 "bundle": report["path"],
                 "model card": report["card"],
