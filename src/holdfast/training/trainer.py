@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from holdfast.models.bundle import Bundle, Provenance
 from holdfast.models.calibrate import Identity
 from holdfast.models.reference import reference_of
 from holdfast.models.registry import params_of
-from holdfast.training.candidates import Candidate, EncodedFolds, best, compare, cross_calibrated, fit, out_of_fold
+from holdfast.training.candidates import Candidate, EncodedFolds, best, cross_calibrated, fit, out_of_fold, schema_of
+from holdfast.training.comparison import compare
 from holdfast.training.rows import FloatArray, FoldPlan, IntArray, TrainingRows, recorded
-from holdfast.training.tuning import tuned
+from holdfast.training.tuning import search
 
 MIN_SLICE = 200
 
@@ -48,12 +50,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Trained:
-    """A bundle with the evidence for it."""
+    """A bundle with the evidence for it; for ``trials`` see `holdfast.training.tuning.Searched`."""
 
     bundle: Bundle
     measured: Measured
     candidates: list[dict[str, Any]]
     metrics: dict[str, Any]
+    trials: list[dict[str, Any]]
 
 
 def train(
@@ -63,6 +66,7 @@ def train(
     facts: Facts,
     *,
     threads: int,
+    journals: Path | None = None,
     reference: Callable[[TrainingRows, IntArray, FloatArray], Mapping[str, Any]],
     progress: Callable[[str], None] = lambda _: None,
 ) -> Trained:
@@ -72,6 +76,7 @@ def train(
     ----------
     rows : matured snapshots
     plan : purged walk-forward folds, or customer-grouped ones
+    journals : folder of the search's journals, for a run that is killed to go on from
     reference : what monitoring wants remembered, from training rows and their unseen predictions
     progress : told what is being done
 
@@ -84,14 +89,13 @@ def train(
     """
     schema = rows.schema.without(config.exclude)
     folds = EncodedFolds(rows, schema, plan)
-    candidates: list[Candidate] = []
-    for name, estimator in config.estimators.items():
-        progress(f"{name}: {len(plan.folds)} folds")
-        candidates.append(tuned(folds, name, estimator, config.tuning, seed=config.seed, threads=threads))
+    identity = {"dataset_id": facts.dataset_id, "code": facts.code_version, "libraries": dict(facts.libraries)}
+    searched = search(folds, config, threads=threads, folder=journals, identity=identity, progress=progress)
     del folds  # as large as the data several times over
-    chosen = best(candidates)
+    chosen = best(searched.candidates)
+    schema = schema_of(schema, chosen.config)
     progress(f"{chosen.name}: fitting on {len(plan.final.train):,} snapshots")
-    fitted = fit(rows, plan.final.train, schema, chosen.estimator, chosen.config, seed=config.seed)
+    fitted = fit(rows, plan.final.train, schema, chosen.estimator, chosen.config, seed=config.seed, threads=threads)
     calibrator = chosen.calibration.calibrator
     if plan.timed:
         margin = fitted.model.margin(fitted.encoder.transform(rows.take(plan.final.test)))
@@ -100,10 +104,11 @@ def train(
         unseen, p = chosen.rows, cross_calibrated(chosen, rows.y[chosen.rows], rows.customers[chosen.rows])
     progress("measuring, with intervals")
     measured = measure(rows, unseen, p, config, seed=config.seed)
-    compared = compare(candidates)
+    compared = compare(searched.candidates, rows)
     metrics: dict[str, Any] = {
         "test": measured.detail,
         "candidates": compared,
+        "tuning": searched.stopped_by,
         "calibration": calibrator.kind,
         "folds": {
             "kind": "purged walk-forward" if plan.timed else "grouped by customer",
@@ -131,7 +136,7 @@ def train(
         metrics=metrics,
         provenance=provenance,
     )
-    return Trained(bundle, measured, compared, metrics)
+    return Trained(bundle, measured, compared, metrics, searched.trials)
 
 
 def measure(rows: TrainingRows, unseen: IntArray, p: FloatArray, config: TrainingSection, *, seed: int) -> Measured:
@@ -192,7 +197,9 @@ def _end_state(
     progress(f"measuring again without {len(columns)} end-state columns")
     names = ("roc_auc", "average_precision")
     if plan.timed:
-        fitted = fit(rows, plan.final.train, without, chosen.estimator, chosen.config, seed=config.seed)
+        fitted = fit(
+            rows, plan.final.train, without, chosen.estimator, chosen.config, seed=config.seed, threads=threads
+        )
         margin = fitted.model.margin(fitted.encoder.transform(rows.take(plan.final.test)))
         unseen, p = plan.final.test, Identity().probability(margin)  # a ranking needs no calibration
     else:
