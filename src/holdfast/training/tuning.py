@@ -11,7 +11,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -132,6 +132,7 @@ class _Study:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.optuna = optuna
+        self.given = self._given()
         self.trials: list[Any] = journal.read()[: config.tuning.trials]
 
     def run(self, end: float, progress: Callable[[str], None]) -> Candidate:
@@ -157,9 +158,8 @@ class _Study:
         states = self.optuna.trial.TrialState
         sampler = self.optuna.samplers.TPESampler(seed=_seed(self.config.seed, len(self.trials)))
         study = self.optuna.create_study(direction="minimize", sampler=sampler)
-        study.add_trials(self.trials)
-        trial = study.ask()
-        params = {key: self._suggest(trial, key, low, high) for key, (low, high) in self._space()}
+        study.add_trials([*self.given, *self.trials])
+        trial = study.ask(self._space())
         losses: dict[int, float] = {}
 
         def after(done: int, margin: FloatArray, y: FloatArray) -> None:
@@ -174,7 +174,7 @@ class _Study:
         value: float | None = None
         try:
             found = out_of_fold(
-                self.folds, self.start.name, with_params(self.start.config, params), seed=self.config.seed,
+                self.folds, self.start.name, with_params(self.start.config, trial.params), seed=self.config.seed,
                 threads=self.threads, after=after,
             )  # fmt: skip
             value = found.log_loss
@@ -187,21 +187,40 @@ class _Study:
             distributions=trial.distributions, intermediate_values=losses,
         )  # fmt: skip
 
-    def _space(self) -> Sequence[tuple[str, tuple[float, float]]]:
-        return sorted(self.start.config.search.items())
+    def _space(self) -> dict[str, Any]:
+        """Optuna's distribution of every parameter that is searched."""
+        found: dict[str, Any] = {}
+        for key, (low, high) in sorted(self.start.config.search.items()):
+            on_log_scale = low > 0 and high / low > LOG_RATIO
+            if PARAMETERS[self.start.name][key] is int:
+                found[key] = self.optuna.distributions.IntDistribution(int(low), int(high), log=on_log_scale)
+            else:
+                found[key] = self.optuna.distributions.FloatDistribution(low, high, log=on_log_scale)
+        return found
 
-    def _suggest(self, trial: Any, key: str, low: float, high: float) -> float:
-        on_log_scale = low > 0 and high / low > LOG_RATIO
-        if PARAMETERS[self.start.name][key] is int:
-            return int(trial.suggest_int(key, int(low), int(high), log=on_log_scale))
-        return float(trial.suggest_float(key, low, high, log=on_log_scale))
+    def _given(self) -> list[Any]:
+        """The params given as a trial to learn from, where they lie within the search space."""
+        space, start = self._space(), self.start
+        params = {key: getattr(start.estimator, key) for key in space}
+        if not all(space[key].low <= value <= space[key].high for key, value in params.items()):
+            return []
+        y = self.folds.rows.y[start.rows]
+        losses = {
+            done: _best_line_loss(start.margin[start.fold < done], y[start.fold < done])
+            for done in range(1, len(self.folds) + 1)
+        }
+        return [
+            self.optuna.trial.create_trial(
+                value=start.log_loss, params=params, distributions=space, intermediate_values=losses
+            )
+        ]
 
     def _behind(self, done: int, loss: float) -> bool:
         """Whether a trial is worse than the median of the complete ones after as many folds (Golovin et al. 2017).
 
         Optuna's own median pruner takes a trial's best value over all steps, which favours one with an easy first fold.
         """
-        others = [t.intermediate_values[done] for t in self.trials if t.value is not None]
+        others = [t.intermediate_values[done] for t in [*self.given, *self.trials] if t.value is not None]
         return len(others) >= TRIALS_BEFORE_PRUNING and loss > median(others)
 
     def _best(self) -> Candidate:

@@ -14,6 +14,7 @@ from training_world import FACTS, SCHEMA, section, training_rows, walking
 from holdfast.config.learning import EstimatorConfig, Tuning
 from holdfast.errors import StoreError
 from holdfast.models.calibrate import CalibratorChoice, Identity
+from holdfast.models.registry import make_estimator
 from holdfast.training import tuning
 from holdfast.training.candidates import Candidate, EncodedFolds, out_of_fold
 from holdfast.training.journal import Journal
@@ -69,8 +70,9 @@ def quick(monkeypatch):
             y = np.concatenate([y, labels])
             after(k + 1, margin, y)
         rows = np.concatenate([f.test for f in folds.folds])
-        choice = CalibratorChoice(Identity(), {"identity": 0.0})
-        return Candidate(name, config, None, rows, margin, rows * 0, choice, tuning._best_line_loss(margin, y))
+        fold = np.concatenate([np.full(len(f.test), k) for k, f in enumerate(folds.folds)])
+        choice, made = CalibratorChoice(Identity(), {"identity": 0.0}), make_estimator(name, config.params)
+        return Candidate(name, config, made, rows, margin, fold, choice, tuning._best_line_loss(margin, y))
 
     monkeypatch.setattr(tuning, "out_of_fold", made_up)
     return asked
@@ -110,6 +112,16 @@ def test_without_trials_or_a_search_space_the_params_stand(folds, counted, trial
     assert len(counted) == 1
 
 
+def test_the_params_given_are_learnt_from_where_they_lie_within_the_space(folds, quick):
+    """Ten trials are random; from then on they gather about what was best, here the params given."""
+    near = CONFIG.model_copy(update={"params": {"rounds": 20, "learning_rate": 0.1, "l2": 3.0}})
+    told = search(folds, configured(25, estimators={"lightgbm": near}), threads=1).trials
+    far = [abs(t["params"]["l2"] - 3) for t in told]
+    assert np.mean(far[10:]) < np.mean(far[:10])
+    outside = CONFIG.model_copy(update={"params": {"rounds": 41}})
+    assert len(search(folds, configured(2, estimators={"lightgbm": outside}), threads=1).trials) == 2
+
+
 def test_each_way_of_weighing_is_searched_by_itself(folds, quick):
     weighed = CONFIG.model_copy(update={"imbalance": ("none", "scale_pos_weight")})
     found = search(folds, configured(3, estimators={"lightgbm": weighed, "logistic": EstimatorConfig()}), threads=1)
@@ -126,9 +138,13 @@ def test_a_trial_behind_the_median_after_as_many_folds_is_given_up(folds, quick)
     told = search(folds, configured(40), threads=1).trials
     pruned = [t for t in told if t["state"] == "pruned"]
     assert pruned
-    assert all(t["state"] == "complete" for t in told[: tuning.TRIALS_BEFORE_PRUNING])
+    assert all(t["state"] == "complete" for t in told[: tuning.TRIALS_BEFORE_PRUNING - 1])
+    (start,) = search(folds, configured(0), threads=1).candidates
+    y = folds.rows.y[start.rows]
+    by_fold = [tuning._best_line_loss(start.margin[start.fold <= k], y[start.fold <= k]) for k in range(len(folds))]
+    given = {"state": "complete", "log_loss_by_fold": by_fold}  # the params given count as a trial
     for t in told:
-        before = [o for o in told[: t["number"]] if o["state"] == "complete"]
+        before = [o for o in [given, *told[: t["number"]]] if o["state"] == "complete"]
         done = len(t["log_loss_by_fold"])
         for k, loss in enumerate(t["log_loss_by_fold"][: len(folds) - 1]):
             limit = median(o["log_loss_by_fold"][k] for o in before) if len(before) >= 5 else float("inf")
