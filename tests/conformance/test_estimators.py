@@ -281,6 +281,22 @@ def test_a_monotone_column_never_moves_the_margin_the_wrong_way(name):
         assert (sign * np.diff(model.margin(grid).reshape(30, 21), axis=1)).min() >= -1e-6
 
 
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10_000), direction=st.sampled_from([-1, 1]), column=st.integers(0, 2))
+def test_predictions_are_monotone_in_a_constrained_column(name, seed, direction, column):
+    """Whatever the truth, which here turns round half-way; the other columns are held at any row's values."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(300, 4)).astype(np.float32)
+    x[:, 3] = rng.integers(0, 5, 300)
+    x[rng.random((300, 4)) < 0.1] = np.nan
+    y = (rng.random(300) < expit(2 * np.nan_to_num(np.abs(x[:, column])) - np.nan_to_num(x[:, 3]) / 2)).astype(float)
+    monotone = [direction if j == column else 0 for j in range(4)]
+    model = estimator(name).fit(x, y, seed=seed, categorical=[3], monotone=monotone)
+    grid = np.repeat(x[:20], 31, axis=0)
+    grid[:, column] = np.tile(np.linspace(-4, 4, 31), 20)
+    assert (direction * np.diff(model.margin(grid).reshape(20, 31), axis=1)).min() >= -1e-6
+
+
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_one_class_is_refused(name, label):
     x, _ = rows(100)
