@@ -49,7 +49,7 @@ class Trained:
 def workspace(root, shared_data, tmp_path_factory):
     home = tmp_path_factory.mktemp("telco")
     shutil.copytree(root / "conf" / "telco", home / "conf" / "telco")
-    workspace = open_workspace("telco", root=home, environ={})
+    workspace = open_workspace("telco", root=home, environ={}, sets=["training.tuning.trials=0"])  # minutes otherwise
     report = import_dataset(workspace, "telco", Path(shared_data(FILE)))
     assert report.summary.churners == 1869
     yield workspace
@@ -58,7 +58,7 @@ def workspace(root, shared_data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def monthly(workspace) -> Trained:
-    """Trained with the configuration as it ships."""
+    """Trained with the configuration as it ships, save the search: benchmarks/telco.py has it."""
     dataset = build(workspace)
     return Trained(dataset, train(workspace, dataset=dataset))
 

@@ -4,30 +4,50 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from holdfast.clock import Span
 from holdfast.config.base import Section, SpanField
 
-EstimatorName = Literal["xgboost", "lightgbm", "logistic"]
-Imbalance = Literal["none", "balanced"]
+EstimatorName = Literal["xgboost", "lightgbm", "logistic", "rfm"]
+Imbalance = Literal["none", "balanced", "scale_pos_weight"]
+Direction = Literal[-1, 1]
+
+
+def _each(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else (value,)
 
 
 class EstimatorConfig(Section):
-    """One candidate estimator."""
+    """One candidate estimator, or several that differ in how they weigh the classes."""
 
     params: dict[str, Any] = Field(default_factory=dict)
     """Named as in holdfast.models: rounds, learning_rate, depth, subsample, colsample, l1, l2, …"""
     search: dict[str, tuple[float, float]] = Field(default_factory=dict)
-    """Search space for tuning: parameter -> [low, high]."""
-    imbalance: Imbalance = "none"
-    """``balanced`` weighs the classes equally while fitting; probabilities are calibrated back afterwards."""
+    """Search space for tuning: parameter -> [low, high]. Ends a factor above 10 apart are searched on a log scale."""
+    features: list[str] = Field(default_factory=list)
+    """The features it may use; empty: all that ``exclude`` leaves."""
+    monotone: dict[str, Direction] = Field(default_factory=dict)
+    """Number feature -> 1 (more of it never lowers the risk) or -1 (never raises it)."""
+    imbalance: Annotated[tuple[Imbalance, ...], BeforeValidator(_each), Field(min_length=1)] = ("none",)
+    """A way to weigh the classes while fitting, or a list to try each of: ``balanced`` gives both the same total,
+    ``scale_pos_weight`` counts a churner as often as there are customers who stayed to one who left. Either takes the
+    model's own probabilities far from the truth; they are calibrated back afterwards."""
+
+    def spread(self) -> list[EstimatorConfig]:
+        """One candidate for each way of weighing the classes."""
+        return [self.model_copy(update={"imbalance": (way,)}) for way in dict.fromkeys(self.imbalance)]
 
 
 class Tuning(Section):
+    """A search for better parameters within the search spaces, by Optuna; one that is killed goes on where it was."""
+
     trials: Annotated[int, Field(ge=0)] = 0
-    """0: no tuning, the params as given."""
-    seconds: PositiveInt = 120
+    """Parameter settings tried for each candidate with a search space; 0: no tuning, the params as given."""
+    seconds: PositiveInt = 600
+    """Time for the search, over all candidates together. Only where it runs out may two runs differ."""
+    pruning: bool = True
+    """Give up a setting that is behind the median of the earlier ones after as many folds."""
 
 
 class Folds(Section):

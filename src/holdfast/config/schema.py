@@ -11,6 +11,7 @@ from holdfast.config.data import CustomersTable, DataSection, EventsTable, Histo
 from holdfast.config.expression import Expression
 from holdfast.config.features import FeaturesSection
 from holdfast.config.learning import ScoringSection, TrainingSection
+from holdfast.config.parameters import parameter_problems, search_problems
 from holdfast.errors import did_you_mean
 
 SECTIONS = ("data", "features", "training", "scoring", "decisions", "monitoring", "serving")
@@ -30,6 +31,7 @@ class Config(Section):
     def problems(self) -> list[str]:
         """References between sections that lead nowhere, each as ``key.path: what; did you mean``."""
         return [
+            *_estimator_problems(self),
             *_measure_problems(self),
             *_value_problems(self),
             *_attribute_problems(self),
@@ -44,6 +46,18 @@ class Config(Section):
         found = self.model_dump(mode="json", include=set(sections or SECTIONS), exclude={"data": {"engine"}})
         text = json.dumps(found, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _estimator_problems(config: Config) -> list[str]:
+    return [
+        f"training.estimators.{name}.{key}.{parameter}: {what}" + (f"; {fix}" if fix else "")
+        for name, estimator in config.training.estimators.items()
+        for key, problems in (
+            ("params", parameter_problems(name, estimator.params)),
+            ("search", search_problems(name, estimator.search)),
+        )
+        for parameter, what, fix in problems
+    ]
 
 
 def _measure_problems(config: Config) -> list[str]:

@@ -25,6 +25,7 @@ from holdfast.pipelines.register import TrainReport, register
 from holdfast.pipelines.serve_champion import Served, ensure_served
 from holdfast.snapshots.splits import customer_folds, everything_matured, require_purged, walk_forward
 from holdfast.stores.offline import latest_dataset
+from holdfast.training.candidates import schema_of
 from holdfast.training.rows import FloatArray, Fold, FoldPlan, IntArray, TrainingRows
 from holdfast.training.trainer import Facts
 from holdfast.training.trainer import train as fit_and_measure
@@ -74,7 +75,7 @@ def train(
         extra=_extra(found, rows, plan),
     )
     trained = fit_and_measure(
-        rows, plan, config.training, facts, threads=threads, progress=progress,
+        rows, plan, config.training, facts, threads=threads, progress=progress, journals=workspace.var / "tuning",
         reference=lambda r, train_rows, p: {HISTOGRAMS: _histograms(config, r, train_rows, p)},
         campaign=lambda some: campaign_of(config, rows, some),
     )  # fmt: skip
@@ -126,13 +127,38 @@ def _check_names(config: Config, dataset: Dataset) -> None:
         "decisions.value.revenue": config.decisions.value.revenue,
         **{f"decisions.actions.{a}.when.{n}": n for a, action in config.decisions.actions.items() for n in action.when},
     }
-    problems = [
+    problems = _estimator_problems(config, dataset) + [
         Problem(key, f"there is no feature '{name}'", did_you_mean(name, names))
         for key, name in mentioned.items()
         if name not in names
     ]
     if problems:
         raise ConfigError("the configuration names features that do not exist", problems)
+
+
+def _estimator_problems(config: Config, dataset: Dataset) -> list[Problem]:
+    """What estimators name must be left by ``exclude``, and be a number where it has a direction."""
+    left = dataset.manifest.schema.without(config.training.exclude)
+    problems: list[Problem] = []
+    for name, estimator in config.training.estimators.items():
+        at = f"training.estimators.{name}"
+        own = schema_of(left, estimator)
+        numbers = [f.name for f in own if f.kind == "number"]
+        problems += [
+            Problem(f"{at}.features.{i}", f"there is no feature '{n}' to train on", did_you_mean(n, left.names))
+            for i, n in enumerate(estimator.features)
+            if n not in left.names
+        ]
+        problems += [
+            Problem(
+                f"{at}.monotone.{n}",
+                "is a category: it has no order" if n in own.names else f"{name} has no feature '{n}' to train on",
+                did_you_mean(n, numbers),
+            )
+            for n in estimator.monotone
+            if n not in numbers
+        ]
+    return problems
 
 
 def _extra(dataset: Dataset, rows: TrainingRows, plan: FoldPlan) -> dict[str, Any]:

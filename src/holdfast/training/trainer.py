@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,15 @@ from holdfast.training.candidates import (
     EncodedFolds,
     Fitted,
     best,
-    compare,
     cross_calibrated,
     fit,
     out_of_fold,
+    schema_of,
 )
+from holdfast.training.comparison import compare
 from holdfast.training.measuring import CampaignOf, Measured, measure
 from holdfast.training.rows import FloatArray, Fold, FoldPlan, IntArray, TrainingRows, recorded
-from holdfast.training.tuning import tuned
+from holdfast.training.tuning import search
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Trained:
     bundle : what may serve: fitted on everything matured
     evaluated : what was measured, fitted before the test; None where that is ``bundle`` itself
     measured : what the evaluated one's predictions are worth; the folds' own where history is reconstructed
+    trials : see `holdfast.training.tuning.Searched`
     """
 
     bundle: Bundle
@@ -58,6 +61,7 @@ class Trained:
     measured: Measured
     candidates: list[dict[str, Any]]
     metrics: dict[str, Any]
+    trials: list[dict[str, Any]]
 
 
 def train(
@@ -67,6 +71,7 @@ def train(
     facts: Facts,
     *,
     threads: int,
+    journals: Path | None = None,
     reference: Callable[[TrainingRows, IntArray, FloatArray], Mapping[str, Any]],
     campaign: CampaignOf | None = None,
     progress: Callable[[str], None] = lambda _: None,
@@ -77,6 +82,7 @@ def train(
     ----------
     rows : matured snapshots
     plan : purged walk-forward folds, or customer-grouped ones
+    journals : folder of the search's journals, for a run that is killed to go on from
     reference : what monitoring wants remembered, from training rows and their unseen predictions
     campaign : the project's, for the profit of what is measured
     progress : told what is being done
@@ -91,14 +97,13 @@ def train(
     """
     schema = rows.schema.without(config.exclude)
     folds = EncodedFolds(rows, schema, plan)
-    candidates: list[Candidate] = []
-    for name, estimator in config.estimators.items():
-        progress(f"{name}: {len(plan.folds)} folds")
-        candidates.append(tuned(folds, name, estimator, config.tuning, seed=config.seed, threads=threads))
+    identity = {"dataset_id": facts.dataset_id, "code": facts.code_version, "libraries": dict(facts.libraries)}
+    searched = search(folds, config, threads=threads, folder=journals, identity=identity, progress=progress)
     del folds  # as large as the data several times over
-    chosen = best(candidates)
+    chosen = best(searched.candidates)
+    schema = schema_of(schema, chosen.config)
     progress(f"{chosen.name}: fitting on {len(plan.final.train):,} snapshots")
-    fitted = fit(rows, plan.final.train, schema, chosen.estimator, chosen.config, seed=config.seed)
+    fitted = fit(rows, plan.final.train, schema, chosen.estimator, chosen.config, seed=config.seed, threads=threads)
     calibrator = chosen.calibration.calibrator
     unseen, margin = chosen.rows, chosen.margin
     if plan.timed:
@@ -109,10 +114,11 @@ def train(
         p = cross_calibrated(chosen, rows.y[unseen], rows.customers[unseen])
     progress("measuring, with intervals")
     measured = measure(rows, unseen, p, config, trained_on=plan.final.train if plan.timed else None, campaign=campaign)
-    compared = compare(candidates)
+    compared = compare(searched.candidates, rows)
     metrics: dict[str, Any] = {
         "test": measured.detail,
         "candidates": compared,
+        "tuning": searched.stopped_by,
         "calibration": calibrator.kind,
         "folds": {
             "kind": "purged walk-forward" if plan.timed else "grouped by customer",
@@ -140,9 +146,9 @@ def train(
 
     evaluated = bundle(fitted, calibrator, plan.final.train, metrics)
     if not plan.timed:
-        return Trained(evaluated, None, measured, compared, metrics)
+        return Trained(evaluated, None, measured, compared, metrics, searched.trials)
     progress(f"{chosen.name}: fitting again on everything matured, {len(plan.everything):,} snapshots")
-    again = fit(rows, plan.everything, schema, chosen.estimator, chosen.config, seed=config.seed)
+    again = fit(rows, plan.everything, schema, chosen.estimator, chosen.config, seed=config.seed, threads=threads)
     # the test's margins are unseen too, and the newest there are
     seen = np.concatenate([chosen.rows, unseen])
     newest = choose_calibrator(
@@ -156,7 +162,7 @@ def train(
         },
     }
     serves = bundle(again, newest, plan.everything, metrics, evaluated=evaluated.sha256)
-    return Trained(serves, evaluated, measured, compared, metrics)
+    return Trained(serves, evaluated, measured, compared, metrics, searched.trials)
 
 
 def _cutoffs(rows: TrainingRows, numbers: IntArray) -> list[str]:
@@ -181,7 +187,9 @@ def _end_state(
     progress(f"measuring again without {len(columns)} end-state columns")
     names = ("roc_auc", "average_precision")
     if plan.timed:
-        fitted = fit(rows, plan.final.train, without, chosen.estimator, chosen.config, seed=config.seed)
+        fitted = fit(
+            rows, plan.final.train, without, chosen.estimator, chosen.config, seed=config.seed, threads=threads
+        )
         margin = fitted.model.margin(fitted.encoder.transform(rows.take(plan.final.test)))
         unseen, p = plan.final.test, Identity().probability(margin)  # a ranking needs no calibration
     else:

@@ -15,7 +15,7 @@ from holdfast.models.bundle import Bundle
 from holdfast.models.tree_shap import TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "logistic"])
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "logistic", "rfm"])
 @pytest.mark.parametrize("one_hot_max", [0, 8])
 def test_a_loaded_bundle_answers_as_the_saved_one(tools, tmp_path, name, one_hot_max):
     made = tools.bundle(name, one_hot_max=one_hot_max)

@@ -131,5 +131,5 @@ def test_slices_are_measured_and_progress_is_told():
     told = []
     found = trained(timed=False, config=section(slices=["plan"]), progress=told.append)
     assert set(found.metrics["test"]["slices"]) == {"plan"}
-    assert [line.partition(":")[0] for line in told[:2]] == ["xgboost", "logistic"]
+    assert [line.partition(":")[0] for line in told[:2]] == ["xgboost", "logistic (balanced)"]
     assert any("end-state" in line for line in told)

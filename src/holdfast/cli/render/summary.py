@@ -76,7 +76,7 @@ def _model(report: Report) -> list[Any]:
     if not trained:
         return []
     verdict = trained["verdict"]
-    others = [f"{c['estimator']} {c['out_of_fold_log_loss']:.5f}" for c in trained["metrics"]["candidates"]]
+    others = [f"{_candidate(c)} {c['out_of_fold_log_loss']:.5f}" for c in trained["metrics"]["candidates"]]
     serves = "serves" if trained["promoted"] else f"does not serve; version {trained['champion']} goes on"
     return [
         facts(
@@ -91,6 +91,11 @@ def _model(report: Report) -> list[Any]:
         importance(trained["importance"]),
         *_by_cutoff(trained["metrics"]["test"].get("by_cutoff", []), report),
     ]
+
+
+def _candidate(found: Report) -> str:
+    weighing = found["imbalance"]
+    return str(found["estimator"]) if weighing == "none" else f"{found['estimator']} ({weighing})"
 
 
 def _by_cutoff(rows: list[Report], report: Report) -> Iterator[Any]:
