@@ -16,9 +16,11 @@ from holdfast.evaluation.intervals import Evaluation, evaluate
 from holdfast.evaluation.slices import by_slice
 from holdfast.models.bundle import Bundle, Provenance
 from holdfast.models.calibrate import Identity
+from holdfast.models.prior import month_of
 from holdfast.models.reference import reference_of
 from holdfast.models.registry import params_of
 from holdfast.training.candidates import Candidate, EncodedFolds, best, compare, cross_calibrated, fit, out_of_fold
+from holdfast.training.prior_shift import prior_shift
 from holdfast.training.rows import FloatArray, FoldPlan, IntArray, TrainingRows, recorded
 from holdfast.training.tuning import tuned
 
@@ -90,12 +92,14 @@ def train(
         candidates.append(tuned(folds, name, estimator, config.tuning, seed=config.seed, threads=threads))
     del folds  # as large as the data several times over
     chosen = best(candidates)
+    progress(f"{chosen.name}: prior shift")
+    shift = prior_shift(rows, plan, schema, chosen, seed=config.seed)
+    calibrator = shift.applied_to(chosen.calibration.calibrator)
     progress(f"{chosen.name}: fitting on {len(plan.final.train):,} snapshots")
     fitted = fit(rows, plan.final.train, schema, chosen.estimator, chosen.config, seed=config.seed)
-    calibrator = chosen.calibration.calibrator
     if plan.timed:
         margin = fitted.model.margin(fitted.encoder.transform(rows.take(plan.final.test)))
-        unseen, p = plan.final.test, calibrator.probability(margin)
+        unseen, p = plan.final.test, calibrator.probability(margin, month_of(rows.cutoffs[plan.final.test]))
     else:
         unseen, p = chosen.rows, cross_calibrated(chosen, rows.y[chosen.rows], rows.customers[chosen.rows])
     progress("measuring, with intervals")
@@ -105,6 +109,7 @@ def train(
         "test": measured.detail,
         "candidates": compared,
         "calibration": calibrator.kind,
+        "prior_shift": shift.to_json(),
         "folds": {
             "kind": "purged walk-forward" if plan.timed else "grouped by customer",
             "validation": [recorded(rows, fold) for fold in plan.folds],
