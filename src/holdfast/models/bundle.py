@@ -36,6 +36,7 @@ from holdfast.models.estimator import FittedModel
 from holdfast.models.explain import DEFAULT_TOP, Direction, Reason, Value, explained, reasons
 from holdfast.models.folder import MANIFEST, read_folder, write_folder
 from holdfast.models.golden import check_golden, golden_sample
+from holdfast.models.prior import month_of
 from holdfast.models.registry import load_fitted
 
 FORMAT = "holdfast-bundle-2"
@@ -101,8 +102,13 @@ class Bundle:
         return self.model.margin(self.encoder.transform(table))
 
     def predict(self, table: pa.Table) -> FloatArray:
-        """Calibrated probabilities of churn, (n,), strictly between 0 and 1."""
-        return self.calibrator.probability(self.margin(table))
+        """Calibrated probabilities of churn, (n,), strictly between 0 and 1.
+
+        With a column ``cutoff`` they are those of its month; without, of an average month.
+        """
+        known = "cutoff" in table.column_names
+        month = month_of(table.column("cutoff").to_numpy().astype("datetime64[us]")) if known else None
+        return self.calibrator.probability(self.margin(table), month)
 
     def contributions(self, table: pa.Table) -> tuple[FloatArray, float]:
         """Exact contributions by feature, (n, n_features) log-odds, and the base they start from."""

@@ -45,8 +45,8 @@ class TrainingRows:
         return np.asarray(self.table.column("cutoff").to_numpy(), dtype="datetime64[us]")
 
     def take(self, rows: IntArray) -> pa.Table:
-        """The features of some rows."""
-        return self.table.select(self.schema.names).take(pa.array(rows))
+        """The features of some rows, and their ``cutoff``: a calibrator may know the months."""
+        return self.table.select(["cutoff", *self.schema.names]).take(pa.array(rows))
 
     def values(self, name: str, rows: IntArray) -> npt.NDArray[Any]:
         """One feature of some rows: numbers as float64 with NaN for null, categories as text or None."""

@@ -15,6 +15,7 @@ from holdfast.config.learning import TrainingSection
 from holdfast.evaluation.intervals import evaluate
 from holdfast.models.bundle import Bundle, Provenance
 from holdfast.models.calibrate import Calibrator, Identity, choose_calibrator
+from holdfast.models.prior import month_of
 from holdfast.models.reference import reference_of
 from holdfast.models.registry import params_of
 from holdfast.training.candidates import (
@@ -29,6 +30,7 @@ from holdfast.training.candidates import (
 )
 from holdfast.training.comparison import compare
 from holdfast.training.measuring import CampaignOf, Measured, measure
+from holdfast.training.prior_shift import prior_shift, shift_again
 from holdfast.training.rows import FloatArray, Fold, FoldPlan, IntArray, TrainingRows, recorded
 from holdfast.training.tuning import search
 
@@ -102,14 +104,16 @@ def train(
     del folds  # as large as the data several times over
     chosen = best(searched.candidates)
     schema = schema_of(schema, chosen.config)
+    progress(f"{chosen.name}: what the months add")
+    shift = prior_shift(rows, plan, schema, chosen, seed=config.seed, threads=threads)
+    calibrator = shift.applied_to(chosen.calibration.calibrator)
     progress(f"{chosen.name}: fitting on {len(plan.final.train):,} snapshots")
     fitted = fit(rows, plan.final.train, schema, chosen.estimator, chosen.config, seed=config.seed, threads=threads)
-    calibrator = chosen.calibration.calibrator
     unseen, margin = chosen.rows, chosen.margin
     if plan.timed:
         unseen = plan.final.test
         margin = fitted.model.margin(fitted.encoder.transform(rows.take(unseen)))
-        p = calibrator.probability(margin)
+        p = calibrator.probability(margin, month_of(rows.cutoffs[unseen]))
     else:
         p = cross_calibrated(chosen, rows.y[unseen], rows.customers[unseen])
     progress("measuring, with intervals")
@@ -120,6 +124,7 @@ def train(
         "candidates": compared,
         "tuning": searched.stopped_by,
         "calibration": calibrator.kind,
+        "prior_shift": shift.to_json(),
         "folds": {
             "kind": "purged walk-forward" if plan.timed else "grouped by customer",
             "validation": [recorded(rows, fold) for fold in plan.folds],
@@ -154,14 +159,16 @@ def train(
     newest = choose_calibrator(
         np.concatenate([chosen.margin, margin]), rows.y[seen], clusters=rows.customers[seen]
     ).calibrator
+    shift = shift_again(shift, rows, plan, newest, margin)
     metrics = {
         **metrics,
         "refit": {
             "calibration": newest.kind,
+            "prior_shift": shift.to_json(),
             "fold": recorded(rows, Fold("everything matured", plan.everything, np.zeros(0, np.int64))),
         },
     }
-    serves = bundle(again, newest, plan.everything, metrics, evaluated=evaluated.sha256)
+    serves = bundle(again, shift.applied_to(newest), plan.everything, metrics, evaluated=evaluated.sha256)
     return Trained(serves, evaluated, measured, compared, metrics, searched.trials)
 
 

@@ -18,7 +18,6 @@ from holdfast.models.registry import make_estimator
 from holdfast.training import tuning
 from holdfast.training.candidates import Candidate, EncodedFolds, out_of_fold
 from holdfast.training.journal import Journal
-from holdfast.training.rows import FoldPlan
 from holdfast.training.trainer import train
 from holdfast.training.tuning import search
 
@@ -37,7 +36,7 @@ def folds():
     """Four folds, so that there is something to give up after."""
     plan = walking(timed=False)
     more = [*plan.folds, *(replace(f, name=f"{f.name} again") for f in plan.folds)]
-    return EncodedFolds(training_rows(), SCHEMA, FoldPlan(more, plan.final, timed=False))
+    return EncodedFolds(training_rows(), SCHEMA, replace(plan, folds=more))
 
 
 @pytest.fixture
