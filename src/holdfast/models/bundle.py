@@ -116,6 +116,13 @@ class Bundle:
         base = float(parts[0, -1]) if len(parts) else float("nan")
         return self.encoder.collapse(parts[:, :-1]), base
 
+    def scored(self, table: pa.Table) -> tuple[FloatArray, FloatArray]:
+        """Calibrated probabilities, (n,), and the contributions to their margins, (n, n_features), in one pass."""
+        x = self.encoder.transform(table)
+        margin = self.model.margin(x)
+        parts = explained(self.model, x, margin)
+        return self.calibrator.probability(margin), self.encoder.collapse(parts[:, :-1])
+
     def explain(self, table: pa.Table, top: int = DEFAULT_TOP, direction: Direction = "raises") -> list[list[Reason]]:
         """Up to ``top`` reasons of each row, strongest first."""
         parts, _ = self.contributions(table)

@@ -13,15 +13,15 @@ import numpy as np
 from holdfast.artifacts.dataset import Dataset
 from holdfast.artifacts.files import write_text
 from holdfast.models.bundle import Bundle
+from holdfast.models.importance import even_sample, global_importance
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.contest import evaluated_folder, unseen_file, write_unseen
 from holdfast.pipelines.judge import judge
 from holdfast.pipelines.materialize import MaterializeReport
 from holdfast.training.model_card import model_card
-from holdfast.training.rows import FloatArray, TrainingRows
+from holdfast.training.rows import TrainingRows
 from holdfast.training.trainer import Trained
 
-IMPORTANCE_ROWS = 20_000
 TOP_MEASURES = 15
 MANY = 1_000_000
 
@@ -38,7 +38,7 @@ class TrainReport:
     promoted : whether it serves now
     verdict : the gate's, as JSON
     metrics : the bundle's metrics
-    importance : measures by share of the mean absolute contribution
+    importance : measures by share of the mean absolute contribution, with 95% intervals ``low`` and ``high``
     champion : the version that serves
     serving : what the API reads now; None before the first generation, or where the caller serves
     warnings : what is not as it should be, though the version is made: MLflow that cannot be written, for example
@@ -99,7 +99,11 @@ def register(
     if said is None:
         verdict = judge(workspace, None if is_champion else champion, dataset, rows, trained, path)
         said = {**verdict.to_json(), "bundle_sha256": bundle.sha256, "evaluated_sha256": evaluated_sha256}
-    importance = global_importance(bundle, rows)
+    picked = even_sample(np.arange(len(rows), dtype=np.int64))
+    training = workspace.config.training
+    importance = global_importance(
+        bundle, rows.take(picked), rows.customers[picked], replicates=training.bootstrap, seed=training.seed
+    ).to_json()["measures"][:TOP_MEASURES]
     card = workspace.reports / f"model-{number}.md"
     write_text(
         card,
@@ -157,19 +161,3 @@ def _settle(workspace: Workspace, number: int, said: dict[str, Any], actor: str)
     else:
         state.challenge(project, number)
         state.refuse(project, number, actor=actor, why="; ".join(said["reasons"]), evidence=said)
-
-
-def global_importance(bundle: Bundle, rows: TrainingRows) -> list[dict[str, Any]]:
-    """Measures by their share of the mean absolute contribution, on an even sample of the training rows."""
-    step = max(1, len(rows) // IMPORTANCE_ROWS)
-    table = rows.take(np.arange(0, len(rows), step, dtype=np.int64))
-    contributions, _ = bundle.contributions(table)
-    sums: dict[str, FloatArray] = {}
-    labels: dict[str, str] = {}
-    for j, feature in enumerate(bundle.schema):
-        sums[feature.group] = sums.get(feature.group, 0.0) + contributions[:, j]
-        labels.setdefault(feature.group, feature.label.partition(",")[0])
-    sizes = {group: float(np.abs(total).mean()) for group, total in sums.items()}
-    whole = sum(sizes.values()) or 1.0
-    ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:TOP_MEASURES]
-    return [{"measure": g, "label": labels[g], "share": round(size / whole, 6)} for g, size in ordered]
