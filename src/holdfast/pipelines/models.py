@@ -41,11 +41,12 @@ def show_version(workspace: Workspace, version: int | None = None) -> dict[str, 
     from holdfast.models.bundle import Bundle  # two seconds, which a list need not wait for
 
     bundle = Bundle.load(workspace.var / row.path)
-    card = workspace.reports / f"model-{row.version}.md"
+    card, card_html = (workspace.reports / f"model-{row.version}.{kind}" for kind in ("md", "html"))
     return {
         **_version(row),
         "path": str(workspace.var / row.path),
         "card": str(card) if card.exists() else None,
+        "card_html": str(card_html) if card_html.exists() else None,
         "mlflow_version": row.mlflow_version,
         "features": bundle.schema.names,
         "manifest": bundle.manifest,

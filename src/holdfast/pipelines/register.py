@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from holdfast.artifacts.dataset import Dataset
 from holdfast.artifacts.files import write_text
 from holdfast.audit.splits import SplitRecord
 from holdfast.clock import naive, parse_instant
 from holdfast.errors import DataError, NotFoundError, StoreError
-from holdfast.models.bundle import Bundle
+from holdfast.models.bundle import CARD_HTML, CARD_MD, Bundle
 from holdfast.pipelines.audit import refusals
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.materialize import MaterializeReport
+from holdfast.training.card.data import CardData
+from holdfast.training.card.dependence import dependence
+from holdfast.training.card.html import html
+from holdfast.training.card.markdown import markdown
 from holdfast.training.gate import compare_with_champion
 from holdfast.training.gate import decide as judge
-from holdfast.training.model_card import model_card
 from holdfast.training.rows import FloatArray, FoldPlan, TrainingRows
 from holdfast.training.trainer import Trained
 
@@ -57,6 +61,7 @@ class TrainReport:
     champion: int | None
     path: Path
     card: Path
+    card_html: Path
     serving: MaterializeReport | None = None
     warnings: tuple[str, ...] = ()
 
@@ -65,6 +70,7 @@ class TrainReport:
             **vars(self),
             "path": str(self.path),
             "card": str(self.card),
+            "card_html": str(self.card_html),
             "serving": None if self.serving is None else self.serving.to_json(),
             "warnings": list(self.warnings),
         }
@@ -83,7 +89,12 @@ def register(
 
     The same bundle always gets the same number, so a run that was killed and run again changes nothing twice.
     """
-    state, project, bundle = workspace.state, workspace.name, trained.bundle
+    from holdfast.training.card.plots import draw  # matplotlib takes a second, which nothing else need wait for
+
+    state, project = workspace.state, workspace.name
+    told = _told(project, dataset, rows, trained)
+    plots = draw(told)
+    bundle = replace(trained.bundle, card={CARD_MD: markdown(told), CARD_HTML: html(told, plots)})
     number = state.next_version(project, bundle.sha256, dataset.manifest.dataset_id)
     path = workspace.models / str(number)
     _clear_leftover(workspace, number, path)
@@ -106,15 +117,10 @@ def register(
             "reasons": [*verdict.reasons, *leaks],
             "evidence": {**verdict.evidence, "audit": leaks},
         }
-    importance = global_importance(bundle, rows)
-    card = workspace.reports / f"model-{number}.md"
-    write_text(
-        card,
-        model_card(
-            project=project, version=str(number), manifest=bundle.manifest, metrics=trained.metrics,
-            dataset=dataset.manifest.to_json(), importance=importance, verdict=said,
-        ),
-    )  # fmt: skip
+    told = replace(told, version=number, verdict=said)
+    card, card_html = (workspace.reports / f"model-{number}.{kind}" for kind in ("md", "html"))
+    write_text(card, markdown(told))
+    write_text(card_html, html(told, plots))
     state.record_version(
         project, number, bundle_sha256=bundle.sha256, dataset_id=dataset.manifest.dataset_id,
         estimator=bundle.provenance.estimator, path=str(path.relative_to(workspace.var)),
@@ -131,11 +137,23 @@ def register(
         promoted=serving is not None and serving.version == number,
         verdict=said,
         metrics=trained.metrics,
-        importance=importance,
+        importance=list(told.importance),
         champion=None if serving is None else serving.version,
         path=path,
         card=card,
+        card_html=card_html,
     )
+
+
+def _told(project: str, dataset: Dataset, rows: TrainingRows, trained: Trained) -> CardData:
+    """What the card of a version says before the gate has spoken."""
+    bundle, measured = trained.bundle, trained.measured
+    table, contributions = _explained(bundle, rows)
+    return CardData(
+        project=project, manifest=bundle.manifest, metrics=trained.metrics, dataset=dataset.manifest.to_json(),
+        features=bundle.schema.names, importance=global_importance(bundle, contributions),
+        y=rows.y[measured.rows], p=measured.p, dependence=dependence(contributions, table, bundle.schema),
+    )  # fmt: skip
 
 
 def _clear_leftover(workspace: Workspace, number: int, path: Path) -> None:
@@ -216,11 +234,15 @@ def _incomparable(why: str) -> dict[str, Any]:
     return {"better": False, "why": f"{why}, so the two cannot be compared; {fix}"}
 
 
-def global_importance(bundle: Bundle, rows: TrainingRows) -> list[dict[str, Any]]:
-    """Measures by their share of the mean absolute contribution, on an even sample of the training rows."""
+def _explained(bundle: Bundle, rows: TrainingRows) -> tuple[pa.Table, FloatArray]:
+    """An even sample of the training rows, with what each feature adds to their log-odds."""
     step = max(1, len(rows) // IMPORTANCE_ROWS)
     table = rows.take(np.arange(0, len(rows), step, dtype=np.int64))
-    contributions, _ = bundle.contributions(table)
+    return table, bundle.contributions(table)[0]
+
+
+def global_importance(bundle: Bundle, contributions: FloatArray) -> list[dict[str, Any]]:
+    """Measures by their share of the mean absolute contribution."""
     sums: dict[str, FloatArray] = {}
     labels: dict[str, str] = {}
     for j, feature in enumerate(bundle.schema):
