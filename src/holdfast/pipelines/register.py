@@ -137,7 +137,7 @@ def register(
         promoted=serving is not None and serving.version == number,
         verdict=said,
         metrics=trained.metrics,
-        importance=list(told.importance),
+        importance=[dict(measure) for measure in told.importance],
         champion=None if serving is None else serving.version,
         path=path,
         card=card,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from holdfast.training.card.data import Body, CardData
-from holdfast.training.card.figures import between, name_of, number, rows_of, with_interval
+from holdfast.training.card.figures import between, name_of, number, rows_of
 from holdfast.training.card.parts import Block, Bullets, Facts, Section, Table, Words
 
 CALIBRATION = {
@@ -22,6 +21,11 @@ EXCLUDED = {
     "immature": "await their label",
     "in_lead": "left inside the lead",
 }
+USES = (
+    "To rank this business's customers at a cutoff by who is about to leave, and to say what is at stake.",
+    "To choose whom to contact within a budget, together with what an action costs and is known to bring.",
+    "Not to judge, price or refuse a person, nor for another business or another population than above.",
+)
 NO_TIME = ("0d", "0m", "0")
 MANY_NAMES = 30
 
@@ -53,25 +57,14 @@ def _population(label: Body) -> str:
 
 
 def _known(label: Body) -> str:
-    waits = [f"{label[name]} of {words}" for name, words in (("grace", "grace for coming back"), ("delay", "delay for late news"))
-             if label.get(name, "0d") not in NO_TIME]  # fmt: skip
+    words = {"grace": "grace for coming back", "delay": "delay for late news"}
+    waits = [f"{label[name]} of {what}" for name, what in words.items() if label.get(name, "0d") not in NO_TIME]
     return "At the end of the label window" + (f", plus {' and '.join(waits)}" if waits else "") + "."
 
 
 def intended(card: CardData) -> Section:
     """What it is for, and what not."""
-    return Section(
-        "Intended use",
-        [
-            Bullets(
-                (
-                    "To rank this business's customers at a cutoff by who is about to leave, and to say what is at stake.",
-                    "To choose whom to contact within a budget, together with what an action costs and is known to bring.",
-                    "Not to judge, price or refuse a person, nor for another business or another population than above.",
-                )
-            )
-        ],
-    )
+    return Section("Intended use", [Bullets(USES)])
 
 
 def limits(card: CardData) -> Section:
@@ -102,24 +95,20 @@ def _limits(card: CardData) -> Iterator[str]:
     final = metrics["folds"]["final"]
     if card.timed and final.get("shared_customers"):
         yield (
-            f"{final['shared_customers']:,} customers of the test were also trained on, at earlier cutoffs; new customers "
-            "may be predicted less well."
+            f"{final['shared_customers']:,} customers of the test were also trained on, at earlier cutoffs; new "
+            "customers may be predicted less well."
         )
-    yield from (f"Worse than elsewhere: {_slice(found)}." for found in test.get("worse_slices", ()))
+    yield from (f"Worse for {_slice(found)}." for found in test.get("worse_slices", ()))
     if dataset["complete_through"] < dataset["known_as_of"]:
         yield f"Who left after {dataset['complete_through']} is not known to it."
 
 
-def _slice(found: Any) -> str:
+def _slice(found: Body) -> str:
     """A slice with materially worse figures, in words."""
-    if not isinstance(found, dict):
-        return str(found)
-    where = f"{found.get('column', '')} = {found.get('value', '')}"
-    why = found.get("why") or "; ".join(
-        f"{name} {with_interval(v) if isinstance(v, dict) else number(v)}"
-        for name, v in ((name_of(k), v) for k, v in found.items() if k not in ("column", "value"))
-    )
-    return f"{where}, {why}".rstrip(". ")
+    said = f"{found['column']} = {found['value']}: {name_of(found['metric'])} {number(found['found'])}"
+    if found.get("against") is not None:
+        said += f", against {number(found['against'])}"
+    return f"{said} ({found['n']:,} snapshots, {found['positives']:,} churners)"
 
 
 def data(card: CardData) -> Section:
@@ -189,7 +178,7 @@ def _end_state(found: Body) -> Iterator[Block]:
 
 def made(card: CardData) -> Section:
     """The estimator, the folds and the candidates."""
-    manifest, folds = card.manifest, card.metrics["folds"]
+    manifest, folds, calibration = card.manifest, card.metrics["folds"], card.metrics["calibration"]
     final = folds["final"]
     if card.timed:
         tested = f"final test on {final['name']}, touched once."
@@ -198,10 +187,10 @@ def made(card: CardData) -> Section:
     params = ", ".join(f"{k} {v}" for k, v in sorted(manifest["params"].items()))
     libraries = ", ".join(f"{k} {v}" for k, v in sorted(manifest["libraries"].items()))
     rows = [
-        ("Estimator", f"{manifest['estimator']}, {CALIBRATION.get(card.metrics['calibration'], card.metrics['calibration'])}."),
+        ("Estimator", f"{manifest['estimator']}, {CALIBRATION.get(calibration, calibration)}."),
         ("Parameters", f"{params}; seed {manifest['seed']}."),
         ("Trained on", f"{final['train']:,} snapshots."),
-        ("Validation", f"{len(folds['validation'])} {folds['kind']} folds; {tested}"),
+        ("Validation", f"{len(folds['validation'])} folds, {folds['kind']}; {tested}"),
         ("Made by", f"holdfast {manifest['code_version']}, {libraries}; configuration {manifest['config_hash'][:12]}."),
     ]  # fmt: skip
     return Section("How it was made", [Facts(rows), *_candidates(card.metrics["candidates"])])

@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.training.card.about import data, gate, intended, limits, made, says
 from holdfast.training.card.data import Body, CardData
-from holdfast.training.card.figures import number, rows_of, with_interval
+from holdfast.training.card.figures import number, ordered, rows_of, with_interval
 from holdfast.training.card.parts import Block, Plot, Plots, Section, Share, Shares, Table, Words
 
 Points = Sequence[tuple[Any, float]]
@@ -22,11 +22,11 @@ def sections(card: CardData) -> list[Section]:
     """The card, top to bottom."""
     return [
         says(card),
+        intended(card),
         Section("How good it is", list(_unseen(card))),
         Section("By cutoff", list(_by_cutoff(card))),
         *_slices(card),
         Section("What moves it", list(_moves(card))),
-        intended(card),
         limits(card),
         data(card),
         made(card),
@@ -42,7 +42,7 @@ def _unseen(card: CardData) -> Iterator[Block]:
         f"{test['base_rate']:.4f}). Intervals are 95%, from a bootstrap that draws customers."
     )
     others = {k: v for k, v in test.items() if k not in (*OWN_PLACE, *COUNTS)}
-    rows = [*rows_of(test["metrics"]), *rows_of(others)]
+    rows = [*rows_of(ordered(test["metrics"])), *rows_of(others)]
     yield Table(("metric", "value", "95% interval"), rows)
     yield Plots(tuple(_plots(card)))
     if unseen := test.get("unseen_customers"):
@@ -58,42 +58,50 @@ def _plots(card: CardData) -> Iterator[Plot]:
     metrics = test["metrics"]
     if 0 < test["positives"] < test["n"]:
         yield Plot(
-            "roc", "Who leaves, against who stays",
-            f"ROC curve; area {with_interval(metrics.get('roc_auc'))}. The diagonal is chance.",
-        )  # fmt: skip
+            "roc",
+            "ROC",
+            "How many churners are found for how many stayers pointed out; area under it "
+            f"{with_interval(metrics.get('roc_auc'))}. The diagonal is chance.",
+        )
         yield Plot(
-            "precision_recall", "How many of those pointed out do leave",
-            f"Precision by recall; average precision {with_interval(metrics.get('average_precision'))}. The dashed line "
-            f"is the base rate, {test['base_rate']:.4f}.",
-        )  # fmt: skip
+            "precision_recall",
+            "Precision and recall",
+            "Of those pointed out, how many do leave; average precision "
+            f"{with_interval(metrics.get('average_precision'))}. The dashed line is the base rate, "
+            f"{test['base_rate']:.4f}; the first 1% is not shown.",
+        )
         yield Plot(
-            "lift", "How much better than contacting at random",
-            f"Lift by share contacted; {with_interval(metrics.get('lift_at_10'), 2)} among the top 10%. "
-            "The dashed line is chance.",
-        )  # fmt: skip
+            "lift",
+            "Lift",
+            f"How much better than contacting at random; {with_interval(metrics.get('lift_at_10'), 2)} among the top "
+            "10%. The dashed line is chance; the first 1% is not shown.",
+        )
     yield Plot(
-        "reliability", "Whether a predicted 10% means one in ten",
-        "Predicted against observed in groups of equal size, with Wilson's 95% intervals. On the diagonal, "
-        f"probabilities are right. {test['mean_probability']:.4f} predicted on average, {test['base_rate']:.4f} observed.",
-    )  # fmt: skip
+        "reliability",
+        "Reliability",
+        "Whether a predicted 10% means one in ten, in groups of equal size, with Wilson's 95% intervals. On the "
+        f"diagonal probabilities are right: {test['mean_probability']:.4f} predicted on average, "
+        f"{test['base_rate']:.4f} observed.",
+    )
     if card.profit is not None and len(card.profit):
         best = card.profit[card.profit[:, 1].argmax()]
         money = f"{best[1]:,.2f} {card.currency}".rstrip()
         yield Plot(
-            "profit", "What contacting brings",
+            "profit",
+            "Profit",
             f"Profit per customer of the base, by share contacted, riskiest first: at most {money}, at {best[0]:.1%}. "
             "By the campaign's declared costs and effects, which are not measured here.",
-        )  # fmt: skip
+        )
 
 
 def _by_cutoff(card: CardData) -> Iterator[Block]:
     entries: Sequence[Body] = card.metrics["test"]["by_cutoff"]
     if any("metrics" in entry for entry in entries):
-        lines = "Lines are 95% intervals; dashed is chance."
+        lines = "Lines are 95% intervals; dashed is"
         yield Plots(
             (
-                Plot("cutoff_roc_auc", "ROC-AUC by cutoff", lines),
-                Plot("cutoff_average_precision", "Average precision by cutoff", f"{lines[:-7]} each cutoff's base rate."),
+                Plot("cutoff_roc_auc", "ROC-AUC by cutoff", f"{lines} chance."),
+                Plot("cutoff_average_precision", "Average precision by cutoff", f"{lines} the base rate."),
             )
         )
     rows = []
@@ -136,8 +144,8 @@ def _moves(card: CardData) -> Iterator[Block]:
         return
     yield Plots(
         tuple(Plot(f"strip_{i}", d["label"], "") for i, d in enumerate(card.dependence)),
-        rows="Each dot is a snapshot of a sample: to the right it raises the log-odds of leaving, to the left it lowers "
-        "them; blue where the feature's value is low, orange where it is high, grey where it is a category or unknown.",
+        rows="Each dot is a snapshot of a sample: to the right it raises the log-odds of leaving, to the left it "
+        "lowers them; blue where the value is low, orange where it is high, grey where it is a category or unknown.",
     )
     yield Plots(
         tuple(

@@ -15,7 +15,12 @@ MOST_POINTS = 300
 
 
 def dependence(
-    contributions: FloatArray, table: pa.Table, schema: FeatureSchema, *, top: int = TOP_FEATURES, most: int = MOST_POINTS
+    contributions: FloatArray,
+    table: pa.Table,
+    schema: FeatureSchema,
+    *,
+    top: int = TOP_FEATURES,
+    most: int = MOST_POINTS,
 ) -> list[dict[str, Any]]:
     """The features that move scores most, each with an even sample of (value, contribution).
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from holdfast.training.card.content import sections
 from holdfast.training.card.data import CardData
-from holdfast.training.card.figures import between, number
+from holdfast.training.card.figures import between, name_of, number
 from holdfast.training.card.parts import Block, Bullets, Facts, Plots, Shares, Table, Words
 from holdfast.training.card.style import STYLE
 
+TILES = (("roc_auc", 3), ("average_precision", 3), ("lift_at_10", 2))
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -54,23 +55,22 @@ def _text(text: str) -> str:
 def _head(card: CardData) -> Iterator[str]:
     test, verdict = card.metrics["test"], card.verdict
     yield f"<header><h1>{_text(card.title)}</h1>"
-    known = f"known as of {card.dataset['known_as_of']}"
-    yield f'<p class="quiet">{_text(card.manifest["estimator"])}, dataset {_text(card.manifest["dataset_id"])}, {_text(known)}'
+    made = f"{card.manifest['estimator']}, dataset {card.manifest['dataset_id']}"
+    made += f", known as of {card.dataset['known_as_of']}"
+    yield f'<p class="quiet">{_text(made)}'
     if verdict is not None:
         good = verdict["passed"]
         yield f'<strong class="{"clean" if good else "found"}">the gate said {"yes" if good else "no"}</strong>'
     yield '</p></header><div class="tiles">'
     metrics: Mapping[str, Any] = test["metrics"]
     rate = test["base_rate"]
-    for name, title, digits in (
-        ("roc_auc", "ROC-AUC", 3), ("average_precision", "average precision", 3), ("lift_at_10", "lift in the top 10%", 2)
-    ):  # fmt: skip
+    for name, digits in TILES:
         if (metric := metrics.get(name)) is not None:
             note = f"base rate {rate:.3f}; " if name == "average_precision" else ""
-            yield _tile(title, number(metric["value"], digits), note + between(metric, digits))
+            yield _tile(name_of(name), number(metric["value"], digits), note + between(metric, digits))
     expected = test["mean_probability"]
     if expected > 0:
-        yield _tile("left, of those predicted to", f"{rate / expected:.0%}", f"{rate:.4f} of {expected:.4f}")
+        yield _tile("observed / expected churn", f"{rate / expected:.2f}", f"{rate:.4f} / {expected:.4f}")
     yield "</div>"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from holdfast.training.card.content import sections
 from holdfast.training.card.data import CardData
@@ -50,5 +50,5 @@ def _lines(block: Block) -> Iterator[str]:
             return
 
 
-def _row(cells: Iterator[str] | list[str] | tuple[str, ...]) -> str:
+def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(plain(cell) for cell in cells)} |"

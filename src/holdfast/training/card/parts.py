@@ -64,7 +64,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Plots:
-    """Plots side by side, or, under the words ``rows``, one below the other beside their titles. Only HTML shows them."""
+    """Plots side by side; under the words ``rows``, one below the other beside their titles. Only HTML shows them."""
 
     plots: Sequence[Plot]
     rows: str = ""

@@ -11,11 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from holdfast.evaluation.arrays import FloatArray, IntArray
 from holdfast.training.card.data import Body
-from holdfast.training.card.svg import BLUE, MARGINS, QUIET, SCALE, SIZE, as_svg
+from holdfast.training.card.svg import BLUE, QUIET, SCALE, SIZE, UNKNOWN, as_svg, axes, signed, ticks
 
 STRIP = (6.0, 0.4)
 STRIP_AXIS = 0.22
@@ -23,7 +22,6 @@ COLUMNS = 110
 DOT = 3.2
 RANGE = (0.01, 0.99)
 """Quantiles of a feature that its plot spans: one customer of a thousand times the others' use would hide them."""
-UNKNOWN = "#9a9a9a"
 
 
 def moves(dependence: Sequence[Body]) -> dict[str, str]:
@@ -48,11 +46,11 @@ def moves(dependence: Sequence[Body]) -> dict[str, str]:
         ax = figure.add_axes((0.01, base, 0.98, 1 - base))
         ax.set_xlim(low - room, high + room)
         _strip(ax, item, parts[i])
-        ax.tick_params(length=0, labelbottom=last, labelleft=False)
+        ax.tick_params(length=0, labelbottom=last, labelleft=False, labelsize=7)
         found[f"strip_{i}"] = as_svg(figure, f"strip_{i}", "Contributions in log-odds, coloured by value")
         if item["kind"] == "number" and any(value is not None for value, _ in item["points"]):
             figure = Figure(figsize=SIZE)
-            _dependence(figure.add_axes(MARGINS), item, parts[i])
+            _dependence(axes(figure, "value", "adds to log-odds"), item, parts[i])
             found[f"dependence_{i}"] = as_svg(figure, f"dependence_{i}", "Contribution in log-odds by value")
     return found
 
@@ -78,8 +76,7 @@ def _strip(ax: Axes, item: Body, part: FloatArray) -> None:
     ax.yaxis.grid(False)
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)
-    ax.xaxis.set_major_locator(MaxNLocator(7))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:+g}" if v else "0"))
+    ticks(ax.xaxis, signed)
 
 
 def _stacked(column: IntArray) -> FloatArray:
@@ -116,23 +113,19 @@ def _dependence(ax: Axes, item: Body, part: FloatArray) -> None:
     bottom, top = min(0.0, float(y[shown].min())), max(0.0, float(y[shown].max()))
     room = (top - bottom) * 0.06 or 0.1
     ax.set_ylim(bottom - room, top + room)
-    ax.set_xlabel("value")
-    ax.set_ylabel("adds to log-odds", rotation_mode="anchor")
-    ax.xaxis.set_major_locator(MaxNLocator(6))
-    ax.xaxis.set_major_formatter(FuncFormatter(_short))
-    ax.yaxis.set_major_locator(MaxNLocator(6))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:+g}" if v else "0"))
+    ticks(ax.xaxis, _short)
+    ticks(ax.yaxis, signed)
 
 
 def _short(value: float, _: Any) -> str:
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size * 10:
-            return f"{value / size:g}{letter}"
-    return f"{value:g}"
+            return f"{value / size:g}{letter}".replace("-", "−")
+    return f"{value:.6g}".replace("-", "−")
 
 
 def _dots(ax: Axes, x: FloatArray, y: FloatArray, colour: str, size: float = DOT) -> None:
-    """Points as one path of lines without length, whose round ends are dots: a tenth of the bytes of as many markers."""
+    """Points as one path of lines without length, whose round ends are dots: far fewer bytes than markers."""
     if not len(x):
         return
     points = np.repeat(np.column_stack([x, y]), 2, axis=0)

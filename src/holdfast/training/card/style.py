@@ -2,9 +2,9 @@
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1a1a1a; --quiet: #5a5a5a; --grid: #dedede; --page: #fff; --soft: #f5f6f7;
-  --blue: #0072b2; --red: #d55e00; --good: #146c2e; --bad: #a3160b; }
+  --unknown: #c4c8cc; --blue: #0072b2; --red: #d55e00; --good: #146c2e; --bad: #a3160b; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --quiet: #a6a6a6; --grid: #3a3d41; --page: #16181b;
-  --soft: #202327; --blue: #56b4e9; --red: #f0894a; --good: #6fcf8b; --bad: #ff8a7d; } }
+  --soft: #202327; --unknown: #5d636a; --blue: #56b4e9; --red: #f0894a; --good: #6fcf8b; --bad: #ff8a7d; } }
 * { box-sizing: border-box; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; color: var(--ink);
   background: var(--page); overflow-wrap: break-word; }
@@ -20,14 +20,17 @@ header strong { margin-left: .6rem; padding: .05rem .55rem; border: 1px solid; b
 .tiles span { display: block; color: var(--quiet); font-size: .8rem; } .tiles b { font-size: 1.5rem; }
 dl { display: grid; grid-template-columns: 11rem 1fr; gap: .3rem 1rem; margin: .6rem 0; max-width: 56rem; }
 dt { color: var(--quiet); } dd { margin: 0; min-width: 0; }
-.wide { overflow-x: auto; margin: .8rem 0; }
+.wide { overflow-x: auto; margin: .8rem 3rem .8rem 0; display: inline-block; vertical-align: top; max-width: 100%; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
-th { color: var(--quiet); font-weight: 600; } .n { text-align: right; padding: .25rem 0 .25rem .9rem; }
-.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(19rem, 100%), 1fr)); gap: 1.6rem 1.8rem;
+th { color: var(--quiet); font-weight: 600; }
+.n { text-align: right; padding: .25rem 0 .25rem .9rem; white-space: nowrap; }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(19rem, 100%), 1fr)); gap: 0 1.8rem;
   margin: 1.2rem 0; }
-figure { margin: 0; break-inside: avoid; } figcaption { font-size: 13px; line-height: 1.4; margin-top: .2rem; }
-svg { display: block; width: 100%; height: auto; stroke-linejoin: round; }
+figure { margin: 0; break-inside: avoid; display: grid; grid-row: span 3;
+  grid-template-rows: subgrid; row-gap: 0; }
+figcaption { font-size: 13px; line-height: 1.4; margin: .2rem 0 1.6rem; }
+svg { display: block; width: 100%; height: auto; align-self: end; overflow: visible; stroke-linejoin: round; }
 .shares { display: grid; grid-template-columns: minmax(8rem, 15rem) 1fr auto; gap: .25rem .9rem; align-items: center;
   font-size: 13px; max-width: 56rem; margin: .8rem 0; font-variant-numeric: tabular-nums; }
 .shares div { position: relative; height: .85rem; } .shares s, .shares i { position: absolute; display: block; }
@@ -37,7 +40,9 @@ svg { display: block; width: 100%; height: auto; stroke-linejoin: round; }
   font-size: 13px; max-width: 56rem; margin: .8rem 0; line-height: 1.25; }
 .strips svg:last-child { align-self: start; }
 @media (max-width: 36rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; }
-  .shares { grid-template-columns: 1fr 4rem auto; } .strips { grid-template-columns: 1fr; } .tiles b { font-size: 1.25rem; }
+  .shares { grid-template-columns: 1fr auto; }
+  .shares span:nth-child(3n + 1) { grid-column: 1 / -1; margin-top: .3rem; }
+  .strips { grid-template-columns: 1fr; } .tiles b { font-size: 1.25rem; }
   .tiles { grid-template-columns: 1fr 1fr; } }
 @media print { body { max-width: none; margin: 0; font-size: 11px; } .plots { grid-template-columns: 1fr 1fr 1fr; }
   h2 { break-after: avoid; } * { print-color-adjust: exact; } }

@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 SIZE = (4.2, 3.3)
 """Inches of a plot; a page scales it."""
-MARGINS = (0.15, 0.15, 0.81, 0.8)
-INK, QUIET, GRID = "#333333", "#6b6b6b", "#dedede"
+MARGINS = (0.14, 0.15, 0.79, 0.75)
+MOST_TICKS = 6
+STEPS = (1, 2, 2.5, 5, 10)
+INK, QUIET, GRID, UNKNOWN = "#333333", "#6b6b6b", "#dedede", "#c4c8cc"
 BLUE, RED = "#0072b2", "#d55e00"  # Okabe and Ito's, told apart by nearly everyone
-SCALE = ("#0072b2", "#5f9fc9", "#9a9a9a", "#e0935a", "#d55e00")
+SCALE = (BLUE, "#5b8ec4", "#a583b0", "#d9785f", RED)
 """Low to high."""
-_VARIABLES = {INK: "ink", QUIET: "quiet", GRID: "grid", BLUE: "blue", RED: "red"}
+_VARIABLES = {INK: "ink", QUIET: "quiet", GRID: "grid", UNKNOWN: "unknown", BLUE: "blue", RED: "red"}
 STYLE = {
     "svg.hashsalt": "holdfast",
     "svg.fonttype": "none",
@@ -48,9 +54,32 @@ _ATTRIBUTE = re.compile(r'\b(?:d|x|y|cx|cy|transform|points|x1|x2|y1|y2)="[^"]*"
 _DIGITS = re.compile(r"(\.\d\d)\d+")
 
 
-def settings() -> dict[str, Any]:
+def settings() -> dict[Any, Any]:
     """Matplotlib's own defaults with `STYLE`, whatever a machine's matplotlibrc says."""
     return {k: v for k, v in mpl.rcParamsDefault.items() if k != "backend"} | STYLE
+
+
+def axes(figure: Figure, x: str, y: str) -> Axes:
+    """Axes with their names; that of the upright one lies above it, where it is read without turning the head."""
+    ax = figure.add_axes(MARGINS)
+    ax.set_xlabel(x)
+    ax.text(-MARGINS[0] / MARGINS[2] + 0.01, 1.06, y, transform=ax.transAxes)
+    return ax
+
+
+def signed(value: float, _: Any = None) -> str:
+    """A number with its sign."""
+    return f"{value:+.6g}".replace("-", "−") if value else "0"
+
+
+def _percent(value: float, _: Any) -> str:
+    return f"{value * 100:.6g}%"
+
+
+def ticks(axis: Axis, form: Callable[[float, Any], str] | None = None) -> None:
+    """Few ticks at round numbers, as shares unless ``form`` says otherwise."""
+    axis.set_major_locator(MaxNLocator(MOST_TICKS, steps=STEPS))
+    axis.set_major_formatter(FuncFormatter(form or _percent))
 
 
 def as_svg(figure: Figure, name: str, label: str) -> str:
