@@ -138,3 +138,18 @@ def test_names_mean_nothing_but_themselves():
         if line.startswith("| "):
             assert line.endswith(" |"), "a name must not end its row"
         assert not line.startswith("# $"), "a name must not start a heading"
+
+
+def test_the_order_of_what_was_read_back_changes_nothing():
+    data = card_data(verdict={"passed": True, "reasons": [], "evidence": {"lift_at_10": 2.0, "b": {"z": 1.0}}})
+
+    def turned(found):
+        if isinstance(found, dict):
+            return {k: turned(found[k]) for k in reversed(found)}
+        return [turned(v) for v in found] if isinstance(found, list | tuple) else found
+
+    back = card_data(
+        manifest=turned(data.manifest), metrics=turned(data.metrics), dataset=turned(data.dataset),
+        verdict=turned(data.verdict),
+    )  # fmt: skip
+    assert markdown(back) == markdown(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from holdfast.training.card.data import Body, CardData
-from holdfast.training.card.figures import between, name_of, number, rows_of
+from holdfast.training.card.figures import between, name_of, number, ordered, rows_of
 from holdfast.training.card.parts import Block, Bullets, Facts, Section, Table, Words
 
 CALIBRATION = {
@@ -144,7 +144,7 @@ def _excluded(dataset: Body) -> str:
         for state, n in cutoff.get("states", {}).items():
             if state != "matured":
                 counts[state] = counts.get(state, 0) + n
-    said = [f"{n:,} {EXCLUDED.get(why, why)}" for why, n in counts.items() if n]
+    said = [f"{n:,} {EXCLUDED.get(why, why)}" for why, n in sorted(counts.items()) if n]
     return ("; ".join(said) or "none") + "."
 
 
@@ -170,7 +170,7 @@ def _end_state(found: Body) -> Iterator[Block]:
     )
     if "with" in found:
         rows = []
-        for name, bare in found["without"].items():
+        for name, bare in ordered(found["without"]).items():
             whole = found["with"][name]
             rows.append((name_of(name), number(whole["value"]), between(whole), number(bare["value"]), between(bare)))
         yield Table(("metric", "with them", "95% interval", "without them", "95% interval"), rows)
@@ -199,9 +199,7 @@ def made(card: CardData) -> Section:
 def _candidates(found: Sequence[Body]) -> Iterator[Block]:
     """Candidates by out-of-fold log loss, with any other figure that is known of them."""
     plain = ("estimator", "imbalance", "calibrator")
-    columns: dict[str, None] = {}
-    for candidate in found:
-        columns |= {k: None for k, v in candidate.items() if k not in plain and isinstance(v, float)}
+    columns = ordered({k: v for c in found for k, v in c.items() if k not in plain and isinstance(v, float)})
     yield Words("Candidates, by out-of-fold log loss; the first was kept:")
     head = ("estimator", "class weights", "calibrator", *(name_of(c) for c in columns))
     rows = [(*(str(c.get(k, "")) for k in plain), *(number(c.get(k), 5) for k in columns)) for c in found]

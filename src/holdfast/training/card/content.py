@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.training.card.about import data, gate, intended, limits, made, says
 from holdfast.training.card.data import Body, CardData
-from holdfast.training.card.figures import number, ordered, rows_of, with_interval
+from holdfast.training.card.figures import number, rows_of, with_interval
 from holdfast.training.card.parts import Block, Plot, Plots, Section, Share, Shares, Table, Words
 
 Points = Sequence[tuple[Any, float]]
@@ -42,7 +42,7 @@ def _unseen(card: CardData) -> Iterator[Block]:
         f"{test['base_rate']:.4f}). Intervals are 95%, from a bootstrap that draws customers."
     )
     others = {k: v for k, v in test.items() if k not in (*OWN_PLACE, *COUNTS)}
-    rows = [*rows_of(ordered(test["metrics"])), *rows_of(others)]
+    rows = [*rows_of(test["metrics"]), *rows_of(others)]
     yield Table(("metric", "value", "95% interval"), rows)
     yield Plots(tuple(_plots(card)))
     if unseen := test.get("unseen_customers"):
@@ -116,7 +116,7 @@ def _by_cutoff(card: CardData) -> Iterator[Block]:
 
 def _slices(card: CardData) -> Iterator[Section]:
     blocks: list[Block] = []
-    for column, found in card.metrics["test"].get("slices", {}).items():
+    for column, found in sorted(card.metrics["test"].get("slices", {}).items()):
         rows = [
             (
                 s["value"], number(s["n"]), number(s["positives"]), f"{s['base_rate']:.4f}", f"{s['mean_p']:.4f}",

@@ -61,8 +61,11 @@ def is_metric(found: Any) -> bool:
 
 
 def rows_of(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """(name, value, interval) of each metric or plain figure of a mapping, one level into mappings of them."""
-    for key, value in found.items():
+    """(name, value, interval) of each metric or plain figure of a mapping, one level into mappings of them.
+
+    The order does not depend on the mapping's: what was written and read again has another.
+    """
+    for key, value in ordered(found).items():
         if is_metric(value):
             defined = value["value"] is not None
             yield name_of(key), number(value["value"]) if defined else "not defined", between(value)
