@@ -16,16 +16,16 @@ from holdfast.audit.splits import SplitRecord
 from holdfast.clock import naive, parse_instant
 from holdfast.errors import DataError, NotFoundError, StoreError
 from holdfast.models.bundle import Bundle
+from holdfast.models.importance import even_sample, global_importance
 from holdfast.pipelines.audit import refusals
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.materialize import MaterializeReport
 from holdfast.training.gate import compare_with_champion
 from holdfast.training.gate import decide as judge
 from holdfast.training.model_card import model_card
-from holdfast.training.rows import FloatArray, FoldPlan, TrainingRows
+from holdfast.training.rows import FoldPlan, TrainingRows
 from holdfast.training.trainer import Trained
 
-IMPORTANCE_ROWS = 20_000
 TOP_MEASURES = 15
 MANY = 1_000_000
 
@@ -40,7 +40,7 @@ class TrainReport:
     promoted : whether it serves now
     verdict : the gate's, as JSON
     metrics : the bundle's metrics
-    importance : measures by share of the mean absolute contribution
+    importance : measures by share of the mean absolute contribution, with 95% intervals ``low`` and ``high``
     champion : the version that serves
     serving : what the API reads now; None before the first generation, or where the caller serves
     warnings : what is not as it should be, though the version is made: MLflow that cannot be written, for example
@@ -106,7 +106,11 @@ def register(
             "reasons": [*verdict.reasons, *leaks],
             "evidence": {**verdict.evidence, "audit": leaks},
         }
-    importance = global_importance(bundle, rows)
+    picked = even_sample(plan.final.train)
+    training = workspace.config.training
+    importance = global_importance(
+        bundle, rows.take(picked), rows.customers[picked], replicates=training.bootstrap, seed=training.seed
+    ).to_json()["measures"][:TOP_MEASURES]
     card = workspace.reports / f"model-{number}.md"
     write_text(
         card,
@@ -214,19 +218,3 @@ def _question(label: Mapping[str, str]) -> dict[str, str]:
 def _incomparable(why: str) -> dict[str, Any]:
     fix = "look at both cards, then: holdfast models promote VERSION --force --why …"
     return {"better": False, "why": f"{why}, so the two cannot be compared; {fix}"}
-
-
-def global_importance(bundle: Bundle, rows: TrainingRows) -> list[dict[str, Any]]:
-    """Measures by their share of the mean absolute contribution, on an even sample of the training rows."""
-    step = max(1, len(rows) // IMPORTANCE_ROWS)
-    table = rows.take(np.arange(0, len(rows), step, dtype=np.int64))
-    contributions, _ = bundle.contributions(table)
-    sums: dict[str, FloatArray] = {}
-    labels: dict[str, str] = {}
-    for j, feature in enumerate(bundle.schema):
-        sums[feature.group] = sums.get(feature.group, 0.0) + contributions[:, j]
-        labels.setdefault(feature.group, feature.label.partition(",")[0])
-    sizes = {group: float(np.abs(total).mean()) for group, total in sums.items()}
-    whole = sum(sizes.values()) or 1.0
-    ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:TOP_MEASURES]
-    return [{"measure": g, "label": labels[g], "share": round(size / whole, 6)} for g, size in ordered]
