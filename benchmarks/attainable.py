@@ -41,8 +41,8 @@ from _shared import machine, peak_memory
 from holdfast.artifacts.dataset import Dataset
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.clock import iso
-from holdfast.evaluation.intervals import METRICS, replicate_counts
-from holdfast.evaluation.ranking import Ranked
+from holdfast.evaluation.intervals import replicate_counts
+from holdfast.evaluation.weighting import METRICS, Presort
 from holdfast.models.encode import Encoder
 from holdfast.models.estimator import FittedModel, Validation
 from holdfast.models.registry import make_estimator
@@ -166,15 +166,14 @@ def measured(
     base = np.concatenate([test.hazard, 1 - test.hazard]) if expected else np.ones(n)
     code = np.unique(test.customers, return_inverse=True)[1]
     code = np.tile(code, 2) if expected else code
-    ranked = {who: Ranked(y, np.tile(p, 2) if expected else p) for who, p in scores.items()}
+    ranked = {who: Presort(y, np.tile(p, 2) if expected else p) for who, p in scores.items()}
 
     def once(counts: FloatArray) -> dict[tuple[str, str], float]:
         weight = base * counts[code]
         found: dict[tuple[str, str], float] = {}
-        for who, r in ranked.items():
-            mine = weight[r.order]
-            steps = r.steps(mine)
-            found |= {(metric, who): METRICS[metric](r, mine, steps) for metric in SHOWN}
+        for who, presort in ranked.items():
+            weighting = presort.weigh(weight)
+            found |= {(metric, who): METRICS[metric](weighting) for metric in SHOWN}
         for who in scores:
             found["share", who] = (found["roc_auc", who] - 0.5) / (found["roc_auc", OPTIMUM] - 0.5)
         return found

@@ -16,9 +16,10 @@ from threadpoolctl import threadpool_limits
 
 from holdfast.errors import DataError, StoreError
 from holdfast.evaluation.ranking import roc_auc
+from holdfast.models import forest
 from holdfast.models.estimator import MIN_ROWS, Validation
 from holdfast.models.explain import explained
-from holdfast.models.forest import Forest
+from holdfast.models.forest import Forest, TooDeep
 from holdfast.models.registry import ESTIMATORS, FITTED, load_fitted, make_estimator
 from holdfast.models.tree_shap import TOLERANCE
 
@@ -27,6 +28,7 @@ SMALL = {
     "lightgbm": {"rounds": 25, "learning_rate": 0.2, "depth": 4},
     "logistic": {},
 }
+LEAVES_OF_ONE = {"xgboost": {"min_child_weight": 0.01}, "lightgbm": {"min_rows": 1}}
 CATEGORY, CONSTANT, EMPTY, LEVELS = 3, 4, 5, 9
 EXCLUDED = {
     ("logistic", "early stopping"): "it has no rounds: its optimum is unique",
@@ -138,13 +140,11 @@ def test_the_fast_contributions_are_the_librarys_own(fitted, monkeypatch):
 
 
 def test_the_fast_contributions_are_exact_at_every_threshold(name):
-    """Values one float32 step around each threshold: woodelf's own reader sends some the wrong way."""
+    """Values one float32 step around each threshold, and the threshold itself."""
     skip_if_excluded(name, "thresholds")
     x, y = rows()
     model = estimator(name).fit(x, y, seed=7)
-    edges = {
-        (node.feature_name, np.float32(node.value)) for tree in model.forest()._trees for node in tree.bfs(True, False)
-    }
+    edges = {(s.feature, s.threshold) for tree in model.forest()._trees for s in splits_of(tree)}
     assert len(edges) > 50
     probes = []
     for feature, threshold in sorted(edges):
@@ -155,6 +155,31 @@ def test_the_fast_contributions_are_exact_at_every_threshold(name):
     probes = np.array(probes, dtype=np.float32)
     fast = model.forest().contributions(probes)
     assert np.abs(fast - model.native_contributions(probes)[:, :-1]).max() < 1e-5
+
+
+def splits_of(node):
+    if hasattr(node, "below"):
+        return [node.split, *splits_of(node.below[0]), *splits_of(node.below[1])]
+    return list(node.splits)
+
+
+def test_trees_too_deep_for_tables_are_left_to_the_library(name, monkeypatch):
+    skip_if_excluded(name, "fast contributions")
+    x, y = rows(1500)
+    model = make_estimator(name, {"rounds": 2, "depth": 10, **LEAVES_OF_ONE[name]}).fit(x, y, seed=7)
+    monkeypatch.setattr(type(model), "native_rows", 0)
+    with pytest.raises(TooDeep):
+        model.forest()
+    assert np.array_equal(model.contributions(x), model.native_contributions(x))
+
+
+def test_fast_contributions_do_not_depend_on_the_rows_beside_them(name, monkeypatch):
+    skip_if_excluded(name, "fast contributions")
+    x, y = rows(1000)
+    model = estimator(name).fit(x, y, seed=7, categorical=[CATEGORY])
+    whole = model.forest().contributions(x)
+    monkeypatch.setattr(forest, "CHUNK_ROWS", 64)
+    assert np.array_equal(model.forest().contributions(x), whole)
 
 
 def test_wrong_fast_contributions_are_replaced_by_the_librarys(name, monkeypatch):

@@ -125,44 +125,58 @@ def reliability_table(y: ArrayLike, p: ArrayLike, bins: int = DEFAULT_BINS) -> l
     return table
 
 
-def calibration_line(y: ArrayLike, p: ArrayLike) -> CalibrationLine:
+def calibration_line(y: ArrayLike, p: ArrayLike, weight: ArrayLike | None = None) -> CalibrationLine:
     """Calibration intercept and slope, by logistic regression of y on logit(p)."""
-    labels, probabilities, _ = _probabilities(y, p)
+    labels, probabilities, w = _probabilities(y, p, weight)
     margin: FloatArray = logit(np.clip(probabilities, P_FLOOR, 1 - P_FLOOR))
+    churned, stayed = margin[(labels == 1) & (w > 0)], margin[(labels == 0) & (w > 0)]
     undefined = CalibrationLine(float("nan"), float("nan"))
-    if labels.min() == labels.max() or margin.min() == margin.max():
+    if not len(churned) or not len(stayed):
         return undefined
-    churned, stayed = margin[labels == 1], margin[labels == 0]
     if stayed.max() <= churned.min() or churned.max() <= stayed.min():
-        return undefined  # separable: the likelihood has no maximum
-    intercept, slope = logit_line(margin, labels)
-    return CalibrationLine(intercept, slope)
+        return undefined  # separable, or one value: the likelihood has no single maximum
+    return CalibrationLine(*logit_line(margin, labels, None if weight is None else w))
 
 
-def logit_line(margin: FloatArray, target: FloatArray) -> tuple[float, float]:
+def calibration_error(y: ArrayLike, p: ArrayLike) -> float:
+    """Mean absolute distance of the predictions from their own recalibration by `calibration_line`.
+
+    The integrated calibration index (Austin and Steyerberg 2019) with logistic recalibration in place of a smoother:
+    unlike the binned error it needs no bins, and hardly grows where there are few churners. NaN where the line is.
+    """
+    _, probabilities, _ = _probabilities(y, p)
+    line = calibration_line(y, p)
+    margin = logit(np.clip(probabilities, P_FLOOR, 1 - P_FLOOR))
+    return float(np.mean(np.abs(expit(line.intercept + line.slope * margin) - probabilities)))
+
+
+def logit_line(margin: FloatArray, target: FloatArray, weight: FloatArray | None = None) -> tuple[float, float]:
     """Intercept and slope of the logistic regression of ``target`` (n,) in [0, 1] on ``margin`` (n,).
 
     Newton's method with step halving on a standardised margin (Lin, Lin and Weng 2007). NaN for both when it
     does not converge, as for separable classes.
+
+    Parameters
+    ----------
+    margin, target : (n,)
+    weight : (n,) not negative, not all zero; all alike if not given
     """
-    centre, scale = float(margin.mean()), float(margin.std())
-    if scale == 0:
+    share = np.full(len(margin), 1 / len(margin)) if weight is None else weight / weight.sum()
+    counted = margin[share > 0]
+    if counted.min() == counted.max():
         return float("nan"), float("nan")
+    centre = dot(margin, share)
+    scale = float(np.sqrt(dot((margin - centre) ** 2, share)))
     z = (margin - centre) / scale
-    a, b = float(logit(np.clip(target.mean(), 1e-12, 1 - 1e-12))), 0.0
-    loss = _line_loss(a, b, z, target)
+    a, b = float(logit(np.clip(dot(target, share), 1e-12, 1 - 1e-12))), 0.0
+    loss = _line_loss(a, b, z, target, share)
     for _ in range(NEWTON_STEPS):
-        p = expit(a + b * z)
-        g, h = p - target, p * (1 - p)
-        g0, g1 = float(g.mean()), float((g * z).mean())
-        h00, h01, h11 = float(h.mean()), float((h * z).mean()), float((h * z * z).mean())
-        det = h00 * h11 - h01 * h01
-        if not det > 0:
+        da, db, steepest = newton_step(a, b, z, target, share)
+        if not np.isfinite(da):
             break
-        da, db = (h11 * g0 - h01 * g1) / det, (h00 * g1 - h01 * g0) / det
         step = 1.0
         for _ in range(MAX_HALVINGS):
-            new = _line_loss(a - step * da, b - step * db, z, target)
+            new = _line_loss(a - step * da, b - step * db, z, target, share)
             if new <= loss:
                 break
             step /= 2
@@ -171,14 +185,27 @@ def logit_line(margin: FloatArray, target: FloatArray) -> tuple[float, float]:
         a, b, gain, loss = a - step * da, b - step * db, loss - new, new
         if abs(a) > 1e3 or abs(b) > 1e3:
             break  # separable: the likelihood has no maximum
-        if gain < NEWTON_TOLERANCE and max(abs(g0), abs(g1)) < 1e-7:
+        if gain < NEWTON_TOLERANCE and steepest < 1e-7:
             return a - b * centre / scale, b / scale
     return float("nan"), float("nan")
 
 
-def _line_loss(a: float, b: float, z: FloatArray, target: FloatArray) -> float:
+def newton_step(a: float, b: float, z: FloatArray, target: FloatArray, share: FloatArray) -> tuple[float, float, float]:
+    """What to subtract from intercept and slope, and the larger part of the gradient; NaN where it is flat."""
+    p = expit(a + b * z)
+    g = (p - target) * share
+    h = p * (1 - p) * share
+    hz = h * z
+    g0, g1, h00, h01, h11 = float(g.sum()), dot(g, z), float(h.sum()), float(hz.sum()), dot(hz, z)
+    det = h00 * h11 - h01 * h01
+    if not det > 0:
+        return float("nan"), float("nan"), float("nan")
+    return (h11 * g0 - h01 * g1) / det, (h00 * g1 - h01 * g0) / det, max(abs(g0), abs(g1))
+
+
+def _line_loss(a: float, b: float, z: FloatArray, target: FloatArray, share: FloatArray) -> float:
     margin = a + b * z
-    return float(np.mean(np.logaddexp(0.0, margin) - target * margin))
+    return dot(np.logaddexp(0.0, margin) - target * margin, share)
 
 
 def _probabilities(y: ArrayLike, p: ArrayLike, weight: ArrayLike | None = None) -> tuple[FloatArray, ...]:

@@ -7,42 +7,20 @@ weighting of one presorted table, which takes milliseconds on 70,000 rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from holdfast.errors import UsageError, did_you_mean
 from holdfast.evaluation.arrays import FloatArray, IntArray, dot, finite_or_none, number_or_nan, refuse
-from holdfast.evaluation.ranking import Ranked, Steps, ap_of_steps, auc_of_steps, recall_of_steps
+from holdfast.evaluation.campaign import Campaign
+from holdfast.evaluation.weighting import METRICS, NEED_CAMPAIGN, ROW_LOSSES, Presort, WeightedMetric
 
 DEFAULT_REPLICATES = 300
 CONFIDENCE = 0.95
-TOP_SHARE = 0.1
-
-WeightedMetric: TypeAlias = Callable[[Ranked, FloatArray, Steps], float]
-"""A metric of (ranked rows, their (n,) weights in ranked order, ``ranked.steps(weights)``)."""
-
-
-def _mean(values: FloatArray, weight: FloatArray, steps: Steps) -> float:
-    return dot(values, weight) / steps.total
-
-
-METRICS: Final[Mapping[str, WeightedMetric]] = {
-    "roc_auc": lambda ranked, weight, steps: auc_of_steps(steps),
-    "average_precision": lambda ranked, weight, steps: ap_of_steps(steps),
-    "log_loss": lambda ranked, weight, steps: _mean(ranked.log_loss, weight, steps),
-    "brier": lambda ranked, weight, steps: _mean(ranked.squared_error, weight, steps),
-    "lift_at_10": lambda ranked, weight, steps: recall_of_steps(steps, TOP_SHARE) / TOP_SHARE,
-    "recall_at_10": lambda ranked, weight, steps: recall_of_steps(steps, TOP_SHARE),
-}
-ROW_LOSSES: Final[Mapping[str, Callable[[Ranked], FloatArray]]] = {
-    "log_loss": lambda ranked: ranked.log_loss,
-    "brier": lambda ranked: ranked.squared_error,
-}
-LOWER_IS_BETTER: Final = frozenset(ROW_LOSSES)
 
 
 @dataclass(frozen=True)
@@ -121,7 +99,8 @@ def evaluate(
     p: ArrayLike,
     clusters: ArrayLike | None = None,
     *,
-    metrics: Sequence[str] = tuple(METRICS),
+    metrics: Sequence[str] | None = None,
+    campaign: Campaign | None = None,
     replicates: int = DEFAULT_REPLICATES,
     seed: int = 0,
 ) -> Evaluation:
@@ -129,33 +108,37 @@ def evaluate(
 
     Parameters
     ----------
-    y, p : (n,) labels and scores; `log_loss` and `brier` want probabilities and are NaN otherwise
+    y, p : (n,) labels and scores; what asks for probabilities is NaN for other scores
     clusters : (n,) customer codes (integers, or anything `np.unique` takes); each row alone if not given
-    metrics : names out of `METRICS`
+    metrics : names out of `METRICS`; by default all that can be measured
+    campaign : of the same n rows, for ``profit``
     replicates : 0 for no intervals
+
+    Notes
+    -----
+    ``ece`` and ``calibration_error`` cannot be negative and grow with noise: their value, and still more their
+    interval, lies too high where churners are few.
 
     Raises
     ------
     DataError
         Arrays that cannot be measured.
     UsageError
-        A metric's name is unknown.
+        A metric's name is unknown, or it needs a campaign.
     """
-    chosen = {name: _metric(name) for name in metrics}
-    ranked = Ranked(y, p)
-    code, n_clusters = _codes(clusters, ranked.n)
-    code = code[ranked.order]
-    unit = ranked.unit()
-    steps = ranked.steps(unit)
-    values = {name: metric(ranked, unit, steps) for name, metric in chosen.items()}
+    names = [m for m in METRICS if campaign or m not in NEED_CAMPAIGN] if metrics is None else metrics
+    chosen = {name: _metric(name, campaign) for name in names}
+    presort = Presort(y, p, campaign)
+    code, n_clusters = _codes(clusters, presort.ranked.n)
+    unit = presort.unit()
+    values = {name: metric(unit) for name, metric in chosen.items()}
     draws: dict[str, list[float]] = {name: [] for name in chosen}
     for counts in replicate_counts(n_clusters, replicates, seed):
-        weight = counts[code]
-        steps = ranked.steps(weight)
+        weighting = presort.weigh(counts[code])
         for name, metric in chosen.items():
-            draws[name].append(metric(ranked, weight, steps))
+            draws[name].append(metric(weighting))
     results = {name: Metric(values[name], *_percentiles(draws[name])) for name in chosen}
-    return Evaluation(results, ranked.n, int(ranked.y.sum()))
+    return Evaluation(results, presort.ranked.n, int(presort.ranked.y.sum()))
 
 
 def paired_difference(
@@ -165,6 +148,7 @@ def paired_difference(
     clusters: ArrayLike | None = None,
     *,
     metric: str = "log_loss",
+    campaign: Campaign | None = None,
     replicates: int = DEFAULT_REPLICATES,
     seed: int = 0,
     confidence: float = CONFIDENCE,
@@ -173,10 +157,11 @@ def paired_difference(
 
     Each replicate weighs both models' rows alike, so what the rows share cancels out. The challenger has a
     lower log loss than the champion, at ``confidence``, if ``paired_difference(y, challenger, champion,
-    customers).upper < 0``.
+    customers).upper < 0``. ``campaign`` (of the same rows) is for ``profit``.
     """
-    measure = _metric(metric)
-    a, b = Ranked(y, first), Ranked(y, second)
+    measure = _metric(metric, campaign)
+    one, other = Presort(y, first, campaign), Presort(y, second, campaign)
+    a, b = one.ranked, other.ranked
     code, n_clusters = _codes(clusters, a.n)
     weightings = replicate_counts(n_clusters, replicates, seed)
     if metric in ROW_LOSSES:
@@ -189,21 +174,18 @@ def paired_difference(
         value = float(gap.mean())
         draws = [dot(counts, sums) / dot(counts, sizes) for counts in weightings]
     else:
-        code_a, code_b = code[a.order], code[b.order]
-
-        def difference(weight_a: FloatArray, weight_b: FloatArray) -> float:
-            return measure(a, weight_a, a.steps(weight_a)) - measure(b, weight_b, b.steps(weight_b))
-
-        value = difference(a.unit(), b.unit())
-        draws = [difference(counts[code_a], counts[code_b]) for counts in weightings]
+        value = measure(one.unit()) - measure(other.unit())
+        draws = [measure(one.weigh(counts[code])) - measure(other.weigh(counts[code])) for counts in weightings]
     low, high = _percentiles(draws, confidence)
     lower, upper = _percentiles(draws, 2 * confidence - 1)
     return Difference(metric, value, low, high, lower, upper)
 
 
-def _metric(name: str) -> WeightedMetric:
+def _metric(name: str, campaign: Campaign | None) -> WeightedMetric:
     if name not in METRICS:
         raise UsageError(f"there is no metric '{name}'", fix=did_you_mean(name, METRICS))
+    if name in NEED_CAMPAIGN and campaign is None:
+        raise UsageError(f"the metric '{name}' needs a campaign", fix=f"Pass campaign=, or leave '{name}' out.")
     return METRICS[name]
 
 
@@ -223,5 +205,6 @@ def _percentiles(draws: Sequence[float], confidence: float = CONFIDENCE) -> tupl
     if not len(defined):
         return float("nan"), float("nan")
     tail = (1 - confidence) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
+    # the k-th of B draws is passed with probability k / (B + 1): other definitions are too narrow for few draws
+    low, high = np.quantile(defined, [tail, 1 - tail], method="weibull")
     return float(low), float(high)

@@ -1,6 +1,6 @@
-"""What a ranking is worth in money: profit at a budget, and the expected maximum profit for churn (EMPC).
+"""What a ranking is worth at the best threshold: the expected maximum profit for churn (EMPC).
 
-EMPC: Verbraken, Verbeke and Baesens, "A novel profit maximizing metric for measuring classification
+Verbraken, Verbeke and Baesens, "A novel profit maximizing metric for measuring classification
 performance of customer churn prediction models", IEEE TKDE 25(5), 2013. Contacting the share of customers
 above a threshold earns, per customer of the base,
 
@@ -17,10 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import isotonic_regression
 from scipy.special import betainc
 
-from holdfast.evaluation.arrays import FloatArray, checked, dot, refuse
-from holdfast.evaluation.ranking import Ranked
+from holdfast.evaluation.arrays import FloatArray, dot, refuse
+from holdfast.evaluation.ranking import Ranked, Steps
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,6 @@ class ExpectedProfit:
 def empc(y: ArrayLike, p: ArrayLike, terms: OfferTerms | None = None) -> ExpectedProfit:
     """Expected maximum profit per customer, and the expected best share to contact.
 
-    Exact up to the incomplete beta function: for a given g the best threshold is a corner of the ROC curve's
-    convex hull, and each corner is best on one interval of g (section 4 of the paper).
-
     Parameters
     ----------
     y, p : (n,) labels (1 is a churner) and scores
@@ -71,16 +69,31 @@ def empc(y: ArrayLike, p: ArrayLike, terms: OfferTerms | None = None) -> Expecte
     DataError
         One class is absent, or an offer costs as much as the customer is worth.
     """
-    terms = terms or OfferTerms()
-    labels, scores, _ = checked(y, p)
-    positives = labels.sum()
-    if positives in (0, len(labels)):
+    ranked = Ranked(y, p)
+    found = empc_of_steps(ranked.steps(ranked.unit()), terms or OfferTerms())
+    if np.isnan(found.value):
         raise refuse("these predictions have no expected profit", "one class is absent")
+    return found
+
+
+def empc_of_steps(steps: Steps, terms: OfferTerms) -> ExpectedProfit:
+    """EMPC of one weighting; NaN when one class is absent.
+
+    Exact up to the incomplete beta function: for a given g the best threshold is a corner of the ROC curve's
+    convex hull, and each corner is best on one interval of g (section 4 of the paper).
+
+    Raises
+    ------
+    DataError
+        An offer costs as much as the customer is worth.
+    """
     d, f = terms.offer_cost / terms.clv, terms.contact_cost / terms.clv
     if d >= 1:
         raise refuse("these predictions have no expected profit", "the offer costs the customer's whole value")
-    rate = float(positives) / len(labels)
-    churners, stayers = roc_hull(labels, scores)
+    if steps.positives <= 0 or steps.positives >= steps.total:
+        return ExpectedProfit(float("nan"), float("nan"))
+    rate = steps.positives / steps.total
+    churners, stayers = roc_hull(steps)
     # corner i is better than corner i - 1 from this g on; rising, since the hull is concave
     gained, paid = np.diff(churners) * rate, np.diff(stayers) * (1 - rate)
     with np.errstate(divide="ignore"):
@@ -95,58 +108,21 @@ def empc(y: ArrayLike, p: ArrayLike, terms: OfferTerms | None = None) -> Expecte
     return ExpectedProfit(dot(won, mean) - dot(lost, mass), dot(contacted, mass))
 
 
-def roc_hull(y: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
+def roc_hull(steps: Steps) -> tuple[FloatArray, FloatArray]:
     """Corners of the ROC curve's upper convex hull from (0, 0) to (1, 1).
+
+    The hull's slopes are the isotonic regression of the churn rate by falling score (Fawcett and Niculescu-Mizil
+    2007). A corner can only follow a score that some churner has.
 
     Returns
     -------
     churners, stayers : shares of each class at or above each corner's score, rising
     """
-    ranked = Ranked(y, p)
-    last = np.append(np.flatnonzero(np.diff(ranked.p) != 0), ranked.n - 1)
-    tpr = np.concatenate(([0.0], np.cumsum(ranked.y)[last]))
-    fpr = np.concatenate(([0.0], np.cumsum(1 - ranked.y)[last]))
-    hull: list[int] = []
-    for i in range(len(tpr)):
-        # counts are whole, so the turn is exact
-        while len(hull) > 1:
-            j, k = hull[-2], hull[-1]
-            if (tpr[k] - tpr[j]) * (fpr[i] - fpr[j]) > (tpr[i] - tpr[j]) * (fpr[k] - fpr[j]):
-                break
-            hull.pop()
-        hull.append(i)
-    return tpr[hull] / tpr[-1], fpr[hull] / fpr[-1]
-
-
-def profit_at_budget(
-    y: ArrayLike, p: ArrayLike, budget: float, terms: OfferTerms | None = None, value: ArrayLike | None = None
-) -> float:
-    """Profit of contacting customers by falling score until the contact budget is spent.
-
-    Parameters
-    ----------
-    y, p : (n,) labels and scores
-    budget : money for contacts; ``budget / contact_cost`` customers are contacted, the last one in part, and
-        a tie at the edge counts in part too
-    terms : costs; offers are accepted with their mean chance
-    value : (n,) what each customer is worth if kept; ``terms.clv`` for all if not given
-
-    Returns
-    -------
-    float
-        Money in total; the offers' cost is counted but is not limited by the budget.
-    """
-    terms = terms or OfferTerms()
-    labels, _, _ = checked(y, p)
-    worth = np.full(len(labels), terms.clv) if value is None else np.asarray(value, dtype=np.float64)
-    if worth.shape != labels.shape:
-        raise refuse("this profit cannot be computed", f"value has shape {worth.shape}, not {labels.shape}")
-    if terms.contact_cost <= 0:
-        raise refuse("this profit cannot be computed", "contact_cost must be above 0 to limit a budget")
-    ranked = Ranked(y, p)
-    kept = terms.acceptance * (worth[ranked.order] - terms.offer_cost)
-    earned = np.where(ranked.y == 1, kept, -terms.offer_cost) - terms.contact_cost
-    last = np.append(np.flatnonzero(np.diff(ranked.p) != 0), ranked.n - 1)
-    rows = np.concatenate(([0.0], last + 1.0))
-    total = np.concatenate(([0.0], np.cumsum(earned)[last]))
-    return float(np.interp(min(budget / terms.contact_cost, ranked.n), rows, total))
+    rows = np.diff(np.concatenate(([0.0], steps.rows, [steps.total])))
+    gain = np.append(steps.gain, 0.0)
+    there = rows > 0
+    rows, gain = rows[there], gain[there]
+    blocks = isotonic_regression(gain / rows, weights=rows, increasing=False).blocks
+    true = np.concatenate(([0.0], np.cumsum(gain)))[blocks]
+    false = np.concatenate(([0.0], np.cumsum(rows - gain)))[blocks]
+    return true / true[-1], false / false[-1]

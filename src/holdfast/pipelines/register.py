@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from holdfast.artifacts.dataset import Dataset
 from holdfast.artifacts.files import write_text
@@ -17,20 +16,20 @@ from holdfast.audit.splits import SplitRecord
 from holdfast.clock import naive, parse_instant
 from holdfast.errors import DataError, NotFoundError, StoreError
 from holdfast.models.bundle import CARD_HTML, CARD_MD, Bundle
+from holdfast.models.importance import even_sample, global_importance
 from holdfast.pipelines.audit import refusals
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.materialize import MaterializeReport
 from holdfast.training.card.data import CardData
-from holdfast.training.card.dependence import dependence
 from holdfast.training.card.html import html
 from holdfast.training.card.markdown import markdown
 from holdfast.training.gate import compare_with_champion
 from holdfast.training.gate import decide as judge
-from holdfast.training.rows import FloatArray, FoldPlan, TrainingRows
+from holdfast.training.rows import FoldPlan, TrainingRows
 from holdfast.training.trainer import Trained
 
-IMPORTANCE_ROWS = 20_000
 TOP_MEASURES = 15
+TOP_EFFECTS = 6
 MANY = 1_000_000
 
 
@@ -44,7 +43,7 @@ class TrainReport:
     promoted : whether it serves now
     verdict : the gate's, as JSON
     metrics : the bundle's metrics
-    importance : measures by share of the mean absolute contribution
+    importance : measures by share of the mean absolute contribution, with 95% intervals ``low`` and ``high``
     champion : the version that serves
     serving : what the API reads now; None before the first generation, or where the caller serves
     warnings : what is not as it should be, though the version is made: MLflow that cannot be written, for example
@@ -92,7 +91,7 @@ def register(
     from holdfast.training.card.plots import draw  # matplotlib takes a second, which nothing else need wait for
 
     state, project = workspace.state, workspace.name
-    told = _told(project, dataset, rows, trained)
+    told = _told(workspace, dataset, rows, plan, trained)
     plots = draw(told)
     bundle = replace(trained.bundle, card={CARD_MD: markdown(told), CARD_HTML: html(told, plots)})
     number = state.next_version(project, bundle.sha256, dataset.manifest.dataset_id)
@@ -145,14 +144,17 @@ def register(
     )
 
 
-def _told(project: str, dataset: Dataset, rows: TrainingRows, trained: Trained) -> CardData:
+def _told(workspace: Workspace, dataset: Dataset, rows: TrainingRows, plan: FoldPlan, trained: Trained) -> CardData:
     """What the card of a version says before the gate has spoken."""
-    bundle, measured = trained.bundle, trained.measured
-    table, contributions = _explained(bundle, rows)
+    bundle, measured, training = trained.bundle, trained.measured, workspace.config.training
+    picked = even_sample(plan.final.train)
+    importance = global_importance(
+        bundle, rows.take(picked), rows.customers[picked], replicates=training.bootstrap, seed=training.seed
+    ).to_json()
     return CardData(
-        project=project, manifest=bundle.manifest, metrics=trained.metrics, dataset=dataset.manifest.to_json(),
-        features=bundle.schema.names, importance=global_importance(bundle, contributions),
-        y=rows.y[measured.rows], p=measured.p, dependence=dependence(contributions, table, bundle.schema),
+        project=workspace.name, manifest=bundle.manifest, metrics=trained.metrics, dataset=dataset.manifest.to_json(),
+        features=bundle.schema.names, importance=importance["measures"][:TOP_MEASURES],
+        effects=importance["effects"][:TOP_EFFECTS], y=rows.y[measured.rows], p=measured.p,
     )  # fmt: skip
 
 
@@ -232,23 +234,3 @@ def _question(label: Mapping[str, str]) -> dict[str, str]:
 def _incomparable(why: str) -> dict[str, Any]:
     fix = "look at both cards, then: holdfast models promote VERSION --force --why …"
     return {"better": False, "why": f"{why}, so the two cannot be compared; {fix}"}
-
-
-def _explained(bundle: Bundle, rows: TrainingRows) -> tuple[pa.Table, FloatArray]:
-    """An even sample of the training rows, with what each feature adds to their log-odds."""
-    step = max(1, len(rows) // IMPORTANCE_ROWS)
-    table = rows.take(np.arange(0, len(rows), step, dtype=np.int64))
-    return table, bundle.contributions(table)[0]
-
-
-def global_importance(bundle: Bundle, contributions: FloatArray) -> list[dict[str, Any]]:
-    """Measures by their share of the mean absolute contribution."""
-    sums: dict[str, FloatArray] = {}
-    labels: dict[str, str] = {}
-    for j, feature in enumerate(bundle.schema):
-        sums[feature.group] = sums.get(feature.group, 0.0) + contributions[:, j]
-        labels.setdefault(feature.group, feature.label.partition(",")[0])
-    sizes = {group: float(np.abs(total).mean()) for group, total in sums.items()}
-    whole = sum(sizes.values()) or 1.0
-    ordered = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:TOP_MEASURES]
-    return [{"measure": g, "label": labels[g], "share": round(size / whole, 6)} for g, size in ordered]

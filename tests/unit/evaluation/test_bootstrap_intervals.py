@@ -9,7 +9,8 @@ import pytest
 
 from holdfast.errors import DataError, UsageError
 from holdfast.evaluation.calibration import brier, log_loss
-from holdfast.evaluation.intervals import METRICS, Evaluation, evaluate, paired_difference, replicate_counts
+from holdfast.evaluation.campaign import Campaign, campaign_profit
+from holdfast.evaluation.intervals import Evaluation, evaluate, paired_difference, replicate_counts
 from holdfast.evaluation.ranking import average_precision, lift_at, recall_at, roc_auc
 
 
@@ -49,7 +50,7 @@ def test_a_replicate_is_the_metric_of_repeated_rows():
 def test_intervals_hold_the_value_and_are_wider_than_if_rows_were_independent():
     y, p, customer = population()
     clustered, rows = evaluate(y, p, customer), evaluate(y, p)
-    for name in METRICS:
+    for name in clustered.metrics:
         assert clustered[name].low <= clustered[name].value <= clustered[name].high
     width = clustered["log_loss"].high - clustered["log_loss"].low
     assert width > 1.7 * (rows["log_loss"].high - rows["log_loss"].low)
@@ -105,6 +106,30 @@ def test_json_round_trip_with_undefined_values():
     again = Evaluation.from_json(json.loads(text))
     assert again.to_json() == result.to_json()
     assert np.isnan(again["roc_auc"].value)
+
+
+def test_profit_is_measured_where_there_is_a_campaign_and_asked_for_in_vain_without():
+    y, p, customer = population(200)
+    n = len(y)
+    campaign = Campaign(np.full(n, 90.0), np.array([5.0]), np.array([0.3]), np.ones((n, 1), bool), 0.7)
+    result = evaluate(y, p, customer, campaign=campaign, replicates=100)
+    assert result["profit"].value == pytest.approx(campaign_profit(y, p, campaign))
+    assert result["profit"].low < result["profit"].value < result["profit"].high
+    assert "profit" not in evaluate(y, p, replicates=0).metrics
+    gap = paired_difference(y, p, 1 - p, customer, metric="profit", campaign=campaign, replicates=100)
+    assert gap.value == pytest.approx(campaign_profit(y, p, campaign) - campaign_profit(y, 1 - p, campaign))
+    assert gap.low < gap.value < gap.high
+    for ask in (lambda: evaluate(y, p, metrics=["profit"]), lambda: paired_difference(y, p, p, metric="profit")):
+        with pytest.raises(UsageError, match="needs a campaign"):
+            ask()
+
+
+def test_a_bound_is_passed_with_its_probability_also_for_few_draws():
+    # 19 draws: the smallest is passed by a twentieth with probability 1 / 20
+    y, p, customer = population(50)
+    gap = paired_difference(y, p, np.sqrt(p), customer, replicates=19, confidence=0.95)
+    sums = [log_loss(y, p, c[customer]) - log_loss(y, np.sqrt(p), c[customer]) for c in replicate_counts(50, 19, 0)]
+    assert (gap.lower, gap.upper) == pytest.approx((min(sums), max(sums)))
 
 
 def test_wrong_words_and_shapes_are_refused():

@@ -1,4 +1,4 @@
-"""EMPC against direct numeric integration, and profit at a budget against counting."""
+"""EMPC against direct numeric integration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from holdfast.errors import DataError
-from holdfast.evaluation.profit import OfferTerms, empc, profit_at_budget, roc_hull
+from holdfast.evaluation.profit import OfferTerms, empc, roc_hull
+from holdfast.evaluation.ranking import Ranked
 
 
 def integrate(y, p, terms, steps=4001):
@@ -51,22 +52,11 @@ def test_a_perfect_ranking_contacts_the_churners():
 def test_the_hull_is_concave_and_runs_from_corner_to_corner():
     rng = np.random.default_rng(0)
     y = (rng.random(300) < 0.3).astype(float)
-    churners, stayers = roc_hull(y, y * 0.3 + rng.random(300))
+    ranked = Ranked(y, y * 0.3 + rng.random(300))
+    churners, stayers = roc_hull(ranked.steps(ranked.unit()))
     assert (churners[0], stayers[0], churners[-1], stayers[-1]) == (0, 0, 1, 1)
     slope = np.diff(churners) / np.maximum(np.diff(stayers), 1e-12)
     assert np.all(np.diff(slope) < 0)
-
-
-def test_profit_at_a_budget_counts_contacts_in_order():
-    y, p = np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.1])
-    terms = OfferTerms(clv=100, offer_cost=10, contact_cost=2, alpha=1, beta=1)
-    kept = 0.5 * 90 - 2
-    assert profit_at_budget(y, p, 2, terms) == pytest.approx(kept)
-    assert profit_at_budget(y, p, 4, terms) == pytest.approx(kept - 12)
-    assert profit_at_budget(y, p, 5, terms) == pytest.approx(kept - 12 + kept / 2)
-    assert profit_at_budget(y, p, 1e9, terms) == pytest.approx(2 * kept - 24)
-    assert profit_at_budget(y, [1] * 4, 4, terms) == pytest.approx((2 * kept - 24) / 2)
-    assert profit_at_budget(y, p, 2, terms, value=[50, 0, 0, 0]) == pytest.approx(0.5 * 40 - 2)
 
 
 def test_what_has_no_profit_is_refused():
@@ -74,7 +64,3 @@ def test_what_has_no_profit_is_refused():
         empc([0, 0], [0.1, 0.2])
     with pytest.raises(DataError, match="whole value"):
         empc([0, 1], [0.1, 0.2], OfferTerms(clv=10, offer_cost=10))
-    with pytest.raises(DataError, match="contact_cost"):
-        profit_at_budget([0, 1], [0.1, 0.2], 5, OfferTerms(contact_cost=0))
-    with pytest.raises(DataError, match="value has shape"):
-        profit_at_budget([0, 1], [0.1, 0.2], 5, value=[1])
