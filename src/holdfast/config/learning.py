@@ -67,7 +67,7 @@ class TrainingSection(Section):
     threads: Annotated[int, Field(ge=0)] = 0
     """0: as many as there are cores. Results do not depend on it."""
     slices: list[str] = Field(default_factory=list)
-    """Category columns to report metrics by."""
+    """Features to report metrics by, numbers in bins; also ones in ``exclude``, such as a protected attribute."""
     promotion: Promotion = Promotion()
 
 

@@ -129,7 +129,7 @@ def evaluate(
     names = [m for m in METRICS if campaign or m not in NEED_CAMPAIGN] if metrics is None else metrics
     chosen = {name: _metric(name, campaign) for name in names}
     presort = Presort(y, p, campaign)
-    code, n_clusters = _codes(clusters, presort.ranked.n)
+    code, n_clusters = cluster_codes(clusters, presort.ranked.n)
     unit = presort.unit()
     values = {name: metric(unit) for name, metric in chosen.items()}
     draws: dict[str, list[float]] = {name: [] for name in chosen}
@@ -162,7 +162,7 @@ def paired_difference(
     measure = _metric(metric, campaign)
     one, other = Presort(y, first, campaign), Presort(y, second, campaign)
     a, b = one.ranked, other.ranked
-    code, n_clusters = _codes(clusters, a.n)
+    code, n_clusters = cluster_codes(clusters, a.n)
     weightings = replicate_counts(n_clusters, replicates, seed)
     if metric in ROW_LOSSES:
         # a mean over rows: sums per customer are all that a replicate needs
@@ -189,7 +189,8 @@ def _metric(name: str, campaign: Campaign | None) -> WeightedMetric:
     return METRICS[name]
 
 
-def _codes(clusters: ArrayLike | None, n: int) -> tuple[IntArray, int]:
+def cluster_codes(clusters: ArrayLike | None, n: int) -> tuple[IntArray, int]:
+    """(n,) clusters numbered from 0, and how many there are; each row alone if they are not given."""
     if clusters is None:
         return np.arange(n, dtype=np.int64), n
     given = np.asarray(clusters)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from holdfast.evaluation.arrays import checked, finite_or_none, refuse
+from holdfast.evaluation.arrays import BoolArray, FloatArray, checked, finite_or_none, refuse
 from holdfast.evaluation.intervals import Metric, evaluate
 
 MIN_ROWS = 200
@@ -18,6 +18,8 @@ MIN_POSITIVES = 5
 MAX_SLICES = 20
 NUMBER_BINS = 4
 UNKNOWN = "(unknown)"
+Names: TypeAlias = NDArray[Any]
+"""(n,) strings"""
 DEFAULT_METRICS = ("roc_auc", "average_precision", "log_loss", "lift_at_10")
 
 
@@ -82,21 +84,12 @@ def by_slice(
     replicates : for intervals; 0 for none
     """
     labels, scores, _ = checked(y, p)
-    names = _names(values)
-    if names.shape != labels.shape:
-        raise refuse("this column cannot be sliced", f"{column} has shape {names.shape}, not {labels.shape}")
+    names = value_names(column, values, len(labels))
     customers = None if clusters is None else np.asarray(clusters)
-    known, code = np.unique(names, return_inverse=True)
-    sizes = np.bincount(code, minlength=len(known))
-    churners = np.bincount(code, weights=labels, minlength=len(known))
-    large = [
-        int(i)
-        for i in np.lexsort((known, -sizes))
-        if sizes[i] >= min_rows and churners[i] >= min_positives and churners[i] < sizes[i]
-    ][:max_slices]
+    large = measurable(names, labels, min_rows=min_rows, min_positives=min_positives)[:max_slices]
     found = []
-    for i in large:
-        at = code == i
+    for name in large:
+        at: BoolArray = names == name
         result = evaluate(
             labels[at],
             scores[at],
@@ -108,7 +101,7 @@ def by_slice(
         found.append(
             Slice(
                 column,
-                str(known[i]),
+                name,
                 result.n,
                 result.positives,
                 result.base_rate,
@@ -117,11 +110,32 @@ def by_slice(
             )
         )
     measured = sum(s.n for s in found)
-    return Slices(column, tuple(found), len(labels) - measured, len(known) - len(found))
+    return Slices(column, tuple(found), len(labels) - measured, len(set(names.tolist())) - len(found))
 
 
-def _names(values: Any) -> np.ndarray[Any, Any]:
+def measurable(names: Names, y: FloatArray, *, min_rows: int, min_positives: int) -> list[str]:
+    """Values with enough rows and churners, and someone who stayed; the largest first."""
+    known, code = np.unique(names, return_inverse=True)
+    sizes = np.bincount(code, minlength=len(known))
+    churners = np.bincount(code, weights=y, minlength=len(known))
+    return [
+        str(known[i])
+        for i in np.lexsort((known, -sizes))
+        if sizes[i] >= min_rows and churners[i] >= min_positives and churners[i] < sizes[i]
+    ]
+
+
+def value_names(column: str, values: Any, n: int) -> Names:
+    """The slice that each of n rows is in, by name; numbers are cut into `NUMBER_BINS` bins of equal mass.
+
+    Raises
+    ------
+    DataError
+        There are not n values.
+    """
     given = np.asarray(values)
+    if given.shape != (n,):
+        raise refuse("this column cannot be sliced", f"{column} has shape {given.shape}, not ({n},)")
     if given.dtype.kind not in "fiu":
         return np.array([UNKNOWN if v is None else str(v) for v in given.tolist()], dtype=object)
     number = given.astype(np.float64)

@@ -6,23 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.config.learning import TrainingSection
-from holdfast.evaluation.calibration import ece
-from holdfast.evaluation.intervals import Evaluation, evaluate
-from holdfast.evaluation.slices import by_slice
+from holdfast.evaluation.intervals import evaluate
 from holdfast.models.bundle import Bundle, Provenance
 from holdfast.models.calibrate import Identity
 from holdfast.models.reference import reference_of
 from holdfast.models.registry import params_of
 from holdfast.training.candidates import Candidate, EncodedFolds, best, compare, cross_calibrated, fit, out_of_fold
+from holdfast.training.measuring import Measured, measure
 from holdfast.training.rows import FloatArray, FoldPlan, IntArray, TrainingRows, recorded
 from holdfast.training.tuning import tuned
-
-MIN_SLICE = 200
 
 
 @dataclass(frozen=True)
@@ -34,16 +28,6 @@ class Facts:
     code_version: str
     libraries: Mapping[str, str]
     extra: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Predictions of rows the model has not seen, and what they are worth."""
-
-    rows: IntArray
-    p: FloatArray
-    evaluation: Evaluation
-    detail: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -99,7 +83,7 @@ def train(
     else:
         unseen, p = chosen.rows, cross_calibrated(chosen, rows.y[chosen.rows], rows.customers[chosen.rows])
     progress("measuring, with intervals")
-    measured = measure(rows, unseen, p, config, seed=config.seed)
+    measured = measure(rows, unseen, p, config, trained_on=plan.final.train if plan.timed else None)
     compared = compare(candidates)
     metrics: dict[str, Any] = {
         "test": measured.detail,
@@ -132,46 +116,6 @@ def train(
         provenance=provenance,
     )
     return Trained(bundle, measured, compared, metrics)
-
-
-def measure(rows: TrainingRows, unseen: IntArray, p: FloatArray, config: TrainingSection, *, seed: int) -> Measured:
-    """Metrics of unseen rows with customer-clustered intervals, by cutoff and by slice."""
-    y, customers = rows.y[unseen], rows.customers[unseen]
-    evaluation = evaluate(y, p, customers, replicates=config.bootstrap, seed=seed)
-    detail: dict[str, Any] = {
-        **evaluation.to_json(),
-        "base_rate": evaluation.base_rate,
-        "ece": float(ece(y, p)),
-        "mean_probability": float(p.mean()),
-        "by_cutoff": _by_cutoff(rows, unseen, p, config, seed),
-    }
-    slices: dict[str, Any] = {}
-    for column in config.slices:
-        if column in rows.schema.names:
-            values = rows.table.column(column).take(unseen).to_pylist()
-            slices[column] = by_slice(
-                y, p, column, values, clusters=customers, min_rows=MIN_SLICE, replicates=config.bootstrap, seed=seed
-            ).to_json()
-    detail["slices"] = slices
-    return Measured(unseen, p, evaluation, detail)
-
-
-def _by_cutoff(
-    rows: TrainingRows, unseen: IntArray, p: FloatArray, config: TrainingSection, seed: int
-) -> list[dict[str, Any]]:
-    y, customers, cutoffs = rows.y[unseen], rows.customers[unseen], rows.cutoffs[unseen]
-    found: list[dict[str, Any]] = []
-    for cutoff in np.unique(cutoffs):
-        mine: npt.NDArray[np.bool_] = cutoffs == cutoff
-        positives = int(y[mine].sum())
-        entry: dict[str, Any] = {"cutoff": str(cutoff)[:10], "n": int(mine.sum()), "positives": positives}
-        if 0 < positives < mine.sum():
-            entry |= evaluate(
-                y[mine], p[mine], customers[mine], metrics=("roc_auc", "average_precision", "log_loss"),
-                replicates=config.bootstrap, seed=seed,
-            ).to_json()  # fmt: skip
-        found.append(entry)
-    return found
 
 
 def _end_state(

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from training_world import FACTS, SCHEMA, section, training_rows, walking
 
+from holdfast.models.importance import importance_of
 from holdfast.training.card.data import CardData
-from holdfast.training.card.dependence import dependence
 from holdfast.training.trainer import train
 
 DATASET = {
@@ -25,6 +25,11 @@ DATASET = {
     "notes": {},
 }
 SAID = {"passed": True, "reasons": [], "evidence": {}}
+WORSE = {
+    "level": 0.05, "calibration_margin": 0.25, "recall_margin": 0.1,
+    "found": [{"column": "plan", "value": "pro", "n": 1234, "positives": 56, "metric": "observed_expected",
+               "found": 1.75, "against": 1.0, "p_value": 0.001}],
+}  # fmt: skip
 HOSTILE = "<script>alert('1')</script>|`*&lt;\"\x00\n# $x$ 顧客"
 
 
@@ -37,12 +42,14 @@ def _trained(timed: bool) -> CardData:
     )  # fmt: skip
     bundle, measured = trained.bundle, trained.measured
     table = rows.take(np.arange(len(rows), dtype=np.int64))
+    importance = importance_of(
+        bundle.contributions(table)[0], bundle.schema, table, rows.customers, replicates=20, seed=0
+    ).to_json()
     return CardData(
         project="shop", manifest=bundle.manifest, metrics=trained.metrics, dataset=DATASET,
-        features=bundle.schema.names, importance=[{"measure": "usage", "label": "usage", "share": 0.5}],
-        y=rows.y[measured.rows], p=measured.p,
-        dependence=dependence(bundle.contributions(table)[0], table, bundle.schema),
-        profit=np.array([[0.0, 0.0], [0.25, 3.75], [1.0, -2.5]]), currency="EUR", version=3, verdict=SAID,
+        features=bundle.schema.names, importance=importance["measures"], effects=importance["effects"],
+        y=rows.y[measured.rows], p=measured.p, profit=np.array([[0.0, 0.0], [0.25, 3.75], [1.0, -2.5]]),
+        currency="EUR", version=3, verdict=SAID,
     )  # fmt: skip
 
 
@@ -61,14 +68,15 @@ def hostile() -> CardData:
     """Every name that comes from a user's configuration or data, as an attacker would write it."""
     found = _trained(True)
     slices = {HOSTILE: {"slices": [{**s, "value": HOSTILE} for s in found.metrics["test"]["slices"]["plan"]["slices"]]}}
-    worse = {"column": HOSTILE, "value": HOSTILE, "metric": HOSTILE, "found": 0.5, "n": 1, "positives": 1}
+    worse = {**WORSE, "found": [{**WORSE["found"][0], "column": HOSTILE, "value": HOSTILE, "metric": HOSTILE}]}
+    level = {"value": HOSTILE, "n": 10, "low": 0.1, "median": 0.2, "high": 0.3}
+    swarm = [{"contribution": 0.2, "n": 10, "value_rank": None}]
+    category = {"feature": HOSTILE, "label": HOSTILE, "kind": "category", "dependence": [level], "swarm": swarm}
     return card_data(
-        project=HOSTILE, currency=HOSTILE, features=[HOSTILE],
-        importance=[{"label": HOSTILE, "share": 0.5}],
-        dependence=[{**d, "feature": HOSTILE, "label": HOSTILE} for d in found.dependence]
-        + [{"feature": HOSTILE, "label": HOSTILE, "kind": "category", "points": [[HOSTILE, 0.1], [None, 0.2]]}],
+        project=HOSTILE, currency=HOSTILE, features=[HOSTILE], importance=[{"label": HOSTILE, "share": 0.5}],
+        effects=[*({**e, "feature": HOSTILE, "label": HOSTILE} for e in found.effects), category],
         verdict={"passed": False, "reasons": [HOSTILE], "evidence": {HOSTILE: 1.0}},
-        test={"slices": slices, "worse_slices": [worse]},
+        test={"slices": slices, "worse_slices": worse},
         metrics={"end_state": {"columns": [HOSTILE]}},
         dataset={
             "history": "reconstructed", "reconstructed_why": HOSTILE, "features": [{"name": HOSTILE + "2"}],

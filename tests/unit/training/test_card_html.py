@@ -130,7 +130,7 @@ def test_a_refusal_is_seen_at_once():
 
 
 def test_no_campaign_and_no_contributions():
-    data = card_data(profit=None, dependence=(), importance=())
+    data = card_data(profit=None, effects=(), importance=())
     drawn = draw(data)
     assert sorted(drawn) == [
         "cutoff_average_precision",
@@ -153,7 +153,7 @@ def test_cutoffs_of_one_class():
     assert "2023-05-01 100 0 – – –" in text
     assert "a ranking cannot be measured" in text
     assert {"cutoff_roc_auc", "cutoff_average_precision"} <= set(draw(some))
-    nothing = card_data(test={"by_cutoff": alone}, dependence=(), profit=None)
+    nothing = card_data(test={"by_cutoff": alone}, effects=(), profit=None)
     assert "cutoff_roc_auc" not in draw(nothing)
 
 
@@ -164,7 +164,7 @@ def test_nobody_left():
     nobody = card_data(
         y=np.zeros(len(data.y)),
         test={"positives": 0, "base_rate": 0.0, "metrics": metrics, "by_cutoff": []},
-        dependence=(),
+        effects=(),
     )
     drawn = draw(nobody)
     assert not {"roc", "precision_recall", "lift"} & set(drawn)
@@ -184,10 +184,12 @@ def test_it_stays_small():
     n = 200_000
     p = rng.beta(1, 20, n)
     y = (rng.random(n) < p).astype(float)
-    points = [[float(v), float(c)] for v, c in rng.normal(size=(300, 2))]
-    many = [{"feature": f"f{i}", "label": f"feature {i}", "kind": "number", "points": points} for i in range(8)]
+    bands = [
+        {"value": float(i) * 1.234567, "n": 1000, "low": -0.1234567, "median": 0.0123, "high": 0.2} for i in range(20)
+    ]
+    beads = [{"contribution": i * 0.0123456 - 0.2, "n": 10 + i, "value_rank": i / 40} for i in range(40)]
+    effect = {"feature": "f", "label": "feature", "kind": "number", "dependence": bands, "swarm": beads}
+    many = [effect] * 12
     entries = [{**card_data().metrics["test"]["by_cutoff"][0], "cutoff": f"20{10 + i}-01-01"} for i in range(60)]
     curve = np.column_stack([np.linspace(0, 1, 5000), rng.normal(size=5000)])
-    assert (
-        len(html(card_data(y=y, p=p, dependence=many, profit=curve, test={"by_cutoff": entries})).encode()) < MOST_BYTES
-    )
+    assert len(html(card_data(y=y, p=p, effects=many, profit=curve, test={"by_cutoff": entries})).encode()) < MOST_BYTES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from card_world import card_data, hostile
+from card_world import WORSE, card_data, hostile
 
 from holdfast.training.card.markdown import markdown
 
@@ -27,7 +27,9 @@ def test_a_recorded_history():
     assert "reconstructed" not in text
     assert "leaves within 1m of the cutoff." in text
     assert "plus 7d of delay for late news" in text
-    assert "- usage: 50.0%\n" in text
+    for measure in card_data().importance:
+        share = f"{measure['share']:.1%} ({measure['low']:.1%} to {measure['high']:.1%})"
+        assert f"- {measure['label']}: {share}\n" in text
     assert "passed" in text.partition("## The gate")[2]
     assert "does not say what contacting does" in text
 
@@ -102,26 +104,36 @@ def test_exclusions():
     assert "2 are in the dataset and not in the model: tickets_3m, paperless." in text
 
 
-def test_figures_that_others_add_are_shown():
-    worse = {"column": "plan", "value": "pro", "n": 1234, "positives": 56, "metric": "observed_expected",
-             "found": 1.75, "against": 1.0, "p_value": 0.001}  # fmt: skip
-    metric = {"value": 0.61, "low": 0.55, "high": 0.66}
-    text = markdown(
-        card_data(
-            test={
-                "worse_slices": [worse],
-                "unseen_customers": {"n": 77, "positives": 5, "metrics": {"roc_auc": metric}},
-                "profit": {"campaign_profit": {"value": 1.25, "low": 1.0, "high": 1.5}, "budget": 0.5},
-                "brier_parts": {"reliability": 0.0125, "resolution": 0.0375},
-                "calibration_slope": {"value": 0.97, "low": 0.9, "high": 1.05},
-            }
-        )
+def test_worse_groups_are_named():
+    text = markdown(card_data(test={"worse_slices": WORSE}))
+    said = "plan = pro: observed / expected 1.7500, against 1.0000 (1,234 snapshots, 56 churners)."
+    assert f"\n- {said}\n" in text.partition("## By group")[2]
+    assert f"\n- Worse for {said}\n" in text.partition("## Limits")[2]
+    assert "calibration is off by more than 25%, or recall lower by more than 0.10 (level 0.05" in text
+    assert "There is no group whose calibration is off" in markdown(
+        card_data(test={"worse_slices": {**WORSE, "found": []}})
     )
-    assert "Worse for plan = pro: observed / expected 1.7500, against 1.0000 (1,234 snapshots, 56 churners)." in text
-    assert "| metrics: ROC-AUC | 0.6100 | 0.5500 to 0.6600 |" in text
-    assert "| campaign profit | 1.2500 | 1.0000 to 1.5000 |" in text
+
+
+def test_new_customers():
+    metric = {"value": 0.61, "low": 0.55, "high": 0.66}
+    text = markdown(card_data(test={"new_customers": {"n": 1077, "positives": 55, "metrics": {"roc_auc": metric}}}))
+    assert "of whom no snapshot was trained on: 1,077 snapshots, 55 churners.\n" in text
+    assert "| ROC-AUC | 0.6100 | 0.5500 to 0.6600 |" in text
+    why = {"n": 3, "positives": 0, "why": "too few to measure"}
+    assert "3 snapshots, 0 churners. Not measured apart: too few" in markdown(card_data(test={"new_customers": why}))
+
+
+def test_figures_that_others_add_are_shown():
+    test = card_data().metrics["test"]
+    more = {"roc_auc": {"value": 0.8, "low": 0.7, "high": 0.9}, "novelty": {"value": 0.97, "low": 0.9, "high": 1.05}}
+    parts = {"reliability": 0.0125, "resolution": 0.0375}
+    entry = {**test["by_cutoff"][0], "metrics": {**test["by_cutoff"][0]["metrics"], "profit": more["novelty"]}}
+    text = markdown(card_data(test={"metrics": more, "brier_parts": parts, "by_cutoff": [entry]}))
+    assert "| ROC-AUC | 0.8000 | 0.7000 to 0.9000 |\n| novelty | 0.9700 | 0.9000 to 1.0500 |" in text
     assert "| brier parts: resolution | 0.0375 | – |" in text
-    assert "| calibration slope | 0.9700 | 0.9000 to 1.0500 |" in text
+    assert "| profit per customer at the budget |\n" in text
+    assert "| 0.970 (0.900 to 1.050) |\n" in text
 
 
 def test_a_metric_that_is_not_defined():

@@ -98,12 +98,12 @@ def _limits(card: CardData) -> Iterator[str]:
             f"{final['shared_customers']:,} customers of the test were also trained on, at earlier cutoffs; new "
             "customers may be predicted less well."
         )
-    yield from (f"Worse for {_slice(found)}." for found in test.get("worse_slices", ()))
+    yield from (f"Worse for {slice_words(found)}." for found in test.get("worse_slices", {}).get("found", ()))
     if dataset["complete_through"] < dataset["known_as_of"]:
         yield f"Who left after {dataset['complete_through']} is not known to it."
 
 
-def _slice(found: Body) -> str:
+def slice_words(found: Body) -> str:
     """A slice with materially worse figures, in words."""
     said = f"{found['column']} = {found['value']}: {name_of(found['metric'])} {number(found['found'])}"
     if found.get("against") is not None:

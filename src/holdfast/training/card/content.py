@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from holdfast.training.card.about import data, gate, intended, limits, made, says
+from holdfast.training.card.about import data, gate, intended, limits, made, says, slice_words
 from holdfast.training.card.data import Body, CardData
-from holdfast.training.card.figures import number, rows_of, with_interval
-from holdfast.training.card.parts import Block, Plot, Plots, Section, Share, Shares, Table, Words
-
-Points = Sequence[tuple[Any, float]]
+from holdfast.training.card.figures import name_of, number, ordered, rows_of, with_interval
+from holdfast.training.card.parts import Block, Bullets, Plot, Plots, Section, Share, Shares, Table, Words
 
 TOP_SLICES = 12
-OWN_PLACE = ("metrics", "by_cutoff", "slices", "reliability", "worse_slices", "unseen_customers", "profit")
+OWN_PLACE = ("metrics", "by_cutoff", "slices", "reliability", "worse_slices", "new_customers")
 """Keys of the test's metrics that have a place of their own on the card; other figures are listed."""
+SLICE_METRICS = ("roc_auc", "lift_at_10", "observed_expected")
 COUNTS = ("n", "positives", "base_rate")
 
 
@@ -45,12 +44,13 @@ def _unseen(card: CardData) -> Iterator[Block]:
     rows = [*rows_of(test["metrics"]), *rows_of(others)]
     yield Table(("metric", "value", "95% interval"), rows)
     yield Plots(tuple(_plots(card)))
-    if unseen := test.get("unseen_customers"):
-        yield Words("Customers of whom no snapshot was trained on:")
-        yield Table(("metric", "value", "95% interval"), list(rows_of(unseen)))
-    if profit := test.get("profit"):
-        yield Words("In money:")
-        yield Table(("figure", "value", "95% interval"), list(rows_of(profit)))
+    if (new := test.get("new_customers")) is not None:
+        yield Words(
+            f"Customers of whom no snapshot was trained on: {new['n']:,} snapshots, {new['positives']:,} churners."
+            + (f" Not measured apart: {new['why']}." if "why" in new else "")
+        )
+        if metrics := new.get("metrics"):
+            yield Table(("metric", "value", "95% interval"), list(rows_of(metrics)))
 
 
 def _plots(card: CardData) -> Iterator[Plot]:
@@ -104,34 +104,54 @@ def _by_cutoff(card: CardData) -> Iterator[Block]:
                 Plot("cutoff_average_precision", "Average precision by cutoff", f"{lines} the base rate."),
             )
         )
+    names = ordered({name: None for entry in entries for name in entry.get("metrics", {})})
     rows = []
     for entry in entries:
         found: Mapping[str, Any] = entry.get("metrics", {})
-        figures = [with_interval(found.get(name)) for name in ("roc_auc", "average_precision", "log_loss")]
+        figures = [with_interval(found.get(name)) for name in names]
         rows.append((entry["cutoff"], number(entry["n"]), number(entry["positives"]), *figures))
-    yield Table(("cutoff", "snapshots", "churners", "ROC-AUC", "average precision", "log loss"), rows)
+    yield Table(("cutoff", "snapshots", "churners", *(name_of(name) for name in names)), rows)
     if any("metrics" not in entry for entry in entries):
         yield Words("Where nobody left, or everybody, a ranking cannot be measured.")
 
 
 def _slices(card: CardData) -> Iterator[Section]:
+    test = card.metrics["test"]
     blocks: list[Block] = []
-    for column, found in sorted(card.metrics["test"].get("slices", {}).items()):
+    for column, found in sorted(test.get("slices", {}).items()):
+        kept = found["slices"][:TOP_SLICES]
+        names = [n for n in SLICE_METRICS if any(n in s["metrics"] for s in kept)]
         rows = [
             (
                 s["value"], number(s["n"]), number(s["positives"]), f"{s['base_rate']:.4f}", f"{s['mean_p']:.4f}",
-                with_interval(s["metrics"].get("roc_auc")), with_interval(s["metrics"].get("lift_at_10"), 2),
+                *(with_interval(s["metrics"].get(n), 2 if n.startswith("lift") else 3) for n in names),
             )
-            for s in found["slices"][:TOP_SLICES]
+            for s in kept
         ]  # fmt: skip
         if rows:
-            head = (column, "snapshots", "churners", "left", "predicted", "ROC-AUC", "lift in the top 10%")
-            blocks.append(Table(head, rows))
+            blocks.append(
+                Table((column, "snapshots", "churners", "left", "predicted", *(name_of(n) for n in names)), rows)
+            )
         left_out = len(found["slices"]) - len(rows) + found.get("values_left_out", 0)
         if left_out:
             blocks.append(Words(f"{column}: {left_out:,} more values, too small to measure or beyond the largest."))
     if blocks:
-        yield Section("By group", blocks)
+        yield Section("By group", [*_worse(test), *blocks])
+
+
+def _worse(test: Body) -> Iterator[Block]:
+    """Which groups are materially worse, by name."""
+    if (worse := test.get("worse_slices")) is None:
+        return
+    what = (
+        f"calibration is off by more than {worse['calibration_margin']:.0%}, or recall lower by more than "
+        f"{worse['recall_margin']:.2f} (level {worse['level']:g}, corrected for all that were looked at)"
+    )
+    if worse["found"]:
+        yield Words(f"Groups whose {what}:")
+        yield Bullets(tuple(f"{slice_words(found)}." for found in worse["found"]))
+    else:
+        yield Words(f"There is no group whose {what}.")
 
 
 def _moves(card: CardData) -> Iterator[Block]:
@@ -140,36 +160,31 @@ def _moves(card: CardData) -> Iterator[Block]:
         return
     yield Words("Share of the mean absolute contribution (exact, in log-odds), by measure:")
     yield Shares([Share(i["label"], i["share"], i.get("low"), i.get("high")) for i in card.importance])
-    if not card.dependence:
+    if not card.effects:
         return
     yield Plots(
-        tuple(Plot(f"strip_{i}", d["label"], "") for i, d in enumerate(card.dependence)),
-        rows="Each dot is a snapshot of a sample: to the right it raises the log-odds of leaving, to the left it "
-        "lowers them; blue where the value is low, orange where it is high, grey where it is a category or unknown.",
+        tuple(Plot(f"strip_{i}", e["label"], "") for i, e in enumerate(card.effects)),
+        rows="Bars are snapshots, taller where there are more: to the right they raise the log-odds of leaving, to the "
+        "left they lower them; blue where the value is low, orange where it is high, grey where it has no order.",
     )
-    yield Plots(
-        tuple(
-            Plot(f"dependence_{i}", d["label"], _unknown(d["points"]))
-            for i, d in enumerate(card.dependence)
-            if d["kind"] == "number"
-        )
-    )
-    for item in card.dependence:
-        if item["kind"] != "number":
-            yield Table((item["label"], "snapshots", "adds to log-odds"), list(_levels(item["points"])))
+    numbers = [(i, e) for i, e in enumerate(card.effects) if e["kind"] == "number"]
+    if numbers:
+        yield Words("By value: the line is the median, the band holds 80% of the snapshots with such a value.")
+        yield Plots(tuple(Plot(f"dependence_{i}", e["label"], _unknown(e["dependence"])) for i, e in numbers))
+    for effect in card.effects:
+        if effect["kind"] != "number":
+            rows = [
+                (_level(b["value"]), number(b["n"]), f"{b['median']:+.3f}", f"{b['low']:+.3f} to {b['high']:+.3f}")
+                for b in effect["dependence"]
+            ]
+            yield Table((effect["label"], "snapshots", "adds to log-odds", "80% of them"), rows)
 
 
-def _unknown(points: Points) -> str:
+def _level(value: str | None) -> str:
+    return "(unknown)" if value is None else str(value)
+
+
+def _unknown(bands: Sequence[Body]) -> str:
     """What an unknown value adds, where some are."""
-    parts = [part for value, part in points if value is None]
-    return f"Where unknown: {sum(parts) / len(parts):+.3f} on average." if parts else ""
-
-
-def _levels(points: Points) -> Iterator[tuple[str, str, str]]:
-    """Levels of a category with their number in the sample and the mean of what they add, highest first."""
-    parts: dict[str, list[float]] = {}
-    for value, part in points:
-        parts.setdefault("(unknown)" if value is None else str(value), []).append(part)
-    means = {level: sum(found) / len(found) for level, found in parts.items()}
-    for level in sorted(means, key=lambda level: (-means[level], level))[:TOP_SLICES]:
-        yield level, number(len(parts[level])), f"{means[level]:+.3f}"
+    found = [band for band in bands if band["value"] is None]
+    return f"Where unknown: {found[0]['median']:+.3f}, in {found[0]['n']:,} snapshots." if found else ""

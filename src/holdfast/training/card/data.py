@@ -24,8 +24,8 @@ class CardData:
     importance : measures with ``label``, ``share`` of the mean absolute contribution and, where known, its ``low``
         and ``high``; largest first
     y, p : (n,) labels and probabilities of the snapshots that ``metrics["test"]`` measures
-    dependence : the features that move scores most: ``feature label kind`` and ``points``, a sample of
-        (value, contribution in log-odds), the value a number, a level or None
+    effects : of the features that move scores most, as `holdfast.models.dependence.Effect` has them: in bins, so that
+        nobody's row is on a card
     profit : (k, 2) share of customers contacted, 0 to 1, and profit per customer of the base; None where no campaign
         is described
     currency : of the profit
@@ -41,7 +41,7 @@ class CardData:
     importance: Sequence[Body]
     y: FloatArray
     p: FloatArray
-    dependence: Sequence[Body] = ()
+    effects: Sequence[Body] = ()
     profit: FloatArray | None = None
     currency: str = ""
     version: int | None = None

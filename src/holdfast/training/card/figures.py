@@ -13,9 +13,13 @@ NAMES = {
     "lift_at_10": "lift in the top 10%",
     "recall_at_10": "recall in the top 10%",
     "observed_expected": "observed / expected",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
+    "calibration_error": "calibration error",
     "ece": "expected calibration error",
     "out_of_fold_log_loss": "out-of-fold log loss",
     "empc": "expected maximum profit",
+    "profit": "profit per customer at the budget",
 }
 NOTHING = "–"
 

@@ -65,7 +65,7 @@ def draw(card: CardData) -> dict[str, str]:
             for name, words in (("roc_auc", "ROC-AUC"), ("average_precision", "average precision")):
                 cutoffs = partial(_by_cutoff, entries=test["by_cutoff"], name=name)
                 add(f"cutoff_{name}", f"{words} by cutoff", "cutoff", words, cutoffs)
-        found |= moves(card.dependence)
+        found |= moves(card.effects)
     return found
 
 

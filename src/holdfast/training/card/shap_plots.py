@@ -1,4 +1,7 @@
-"""What each feature adds to the log-odds of a sample of snapshots: the SHAP summary, and dependence on its value."""
+"""What each feature adds to the log-odds: the SHAP summary, and dependence on its value.
+
+Both are drawn from bins of many snapshots (`holdfast.models.dependence`): nobody's row is in a plot.
+"""
 
 from __future__ import annotations
 
@@ -6,115 +9,83 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path
 
-from holdfast.evaluation.arrays import FloatArray, IntArray
+from holdfast.evaluation.arrays import FloatArray
 from holdfast.training.card.data import Body
 from holdfast.training.card.svg import BLUE, QUIET, SCALE, SIZE, UNKNOWN, as_svg, axes, signed, ticks
 
 STRIP = (6.0, 0.4)
 STRIP_AXIS = 0.22
-COLUMNS = 110
-DOT = 3.2
-RANGE = (0.01, 0.99)
-"""Quantiles of a feature that its plot spans: one customer of a thousand times the others' use would hide them."""
 
 
-def moves(dependence: Sequence[Body]) -> dict[str, str]:
+def moves(effects: Sequence[Body]) -> dict[str, str]:
     """By name: ``strip_0`` on, contributions on one common axis, coloured by value; ``dependence_0`` on, of numbers.
 
     Parameters
     ----------
-    dependence : as `CardData` has it
+    effects : as `CardData` has them
     """
     found: dict[str, str] = {}
-    parts = [np.array([c for _, c in item["points"]], dtype=np.float64) for item in dependence]
-    if not sum(map(len, parts)):
+    shown = [i for i, item in enumerate(effects) if item["swarm"]]
+    every = [bead["contribution"] for i in shown for bead in effects[i]["swarm"]]
+    if not every:
         return found
-    together = np.concatenate(parts)
-    low, high = float(together.min()), float(together.max())
-    room = (high - low) * 0.03 or 0.1
-    for i, item in enumerate(dependence):
-        last = i == len(dependence) - 1
+    room = (max(every) - min(every)) * 0.03 or 0.1
+    limits = (min(every) - room, max(every) + room)
+    for i in shown:
+        last = i == shown[-1]
         height = STRIP[1] + (STRIP_AXIS if last else 0.0)
         figure = Figure(figsize=(STRIP[0], height))
         base = STRIP_AXIS / height if last else 0.0
         ax = figure.add_axes((0.01, base, 0.98, 1 - base))
-        ax.set_xlim(low - room, high + room)
-        _strip(ax, item, parts[i])
+        ax.set_xlim(limits)
+        _strip(ax, effects[i]["swarm"])
         ax.tick_params(length=0, labelbottom=last, labelleft=False, labelsize=7)
         found[f"strip_{i}"] = as_svg(figure, f"strip_{i}", "Contributions in log-odds, coloured by value")
-        if item["kind"] == "number" and any(value is not None for value, _ in item["points"]):
+        if numbers := [
+            b for b in effects[i]["dependence"] if effects[i]["kind"] == "number" and b["value"] is not None
+        ]:
             figure = Figure(figsize=SIZE)
-            _dependence(axes(figure, "value", "adds to log-odds"), item, parts[i])
+            _dependence(axes(figure, "value", "adds to log-odds"), numbers)
             found[f"dependence_{i}"] = as_svg(figure, f"dependence_{i}", "Contribution in log-odds by value")
     return found
 
 
-def _values(item: Body) -> FloatArray:
-    """The values of a number, NaN for unknown; all NaN for a category, which has no low and high."""
-    if item["kind"] != "number":
-        return np.full(len(item["points"]), np.nan)
-    return np.array([np.nan if value is None else value for value, _ in item["points"]], dtype=np.float64)
-
-
-def _strip(ax: Axes, item: Body, part: FloatArray) -> None:
+def _strip(ax: Axes, swarm: Sequence[Body]) -> None:
+    """Bars about a middle line, as high as there are snapshots; by its root, so that a few are seen too."""
     ax.axvline(0, color=QUIET, linewidth=0.8)
+    at, n = _column(swarm, "contribution"), _column(swarm, "n")
     left, right = ax.get_xlim()
-    column = np.floor((part - left) / (right - left) * COLUMNS).astype(np.int64)
-    height = _stacked(column)
-    tallest = max(float(np.abs(height).max()), 6.0)
-    tone = _tones(_values(item))
-    for k in range(-1, len(SCALE)):
-        mine = tone == k
-        _dots(ax, part[mine], height[mine] / tallest, UNKNOWN if k < 0 else SCALE[k])
-    ax.set_ylim(-1.25, 1.25)
+    width = max(float(np.diff(at).min(initial=right - left)) if len(at) > 1 else 0.0, (right - left) / 200)
+    height = np.sqrt(n / n.max())
+    ax.bar(at, 2 * height, width * 0.9, bottom=-height, color=[_tone(bead["value_rank"]) for bead in swarm])
+    ax.set_ylim(-1.15, 1.15)
     ax.yaxis.grid(False)
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)
     ticks(ax.xaxis, signed)
 
 
-def _stacked(column: IntArray) -> FloatArray:
-    """(n,) heights 0, 1, -1, 2, -2, … of the points in each column."""
-    order = np.argsort(column, kind="stable")
-    starts = np.flatnonzero(np.append(True, np.diff(column[order]) != 0))
-    place = np.arange(len(column)) - np.repeat(starts, np.diff(np.append(starts, len(column))))
-    height = np.empty(len(column))
-    height[order] = (place + 1) // 2 * np.where(place % 2, 1, -1)
-    return height
+def _tone(rank: float | None) -> str:
+    return UNKNOWN if rank is None else SCALE[round(rank * (len(SCALE) - 1))]
 
 
-def _tones(values: FloatArray) -> IntArray:
-    """Which fifth of the known values each lies in; -1 for unknown."""
-    known = np.isfinite(values)
-    tone: IntArray = np.full(len(values), -1, dtype=np.int64)
-    inside, rank = np.unique(values[known], return_inverse=True)
-    if len(inside) > 1:
-        # by rank among different values: a 0 that most have is low, however many have it
-        tone[known] = np.rint(rank / (len(inside) - 1) * (len(SCALE) - 1)).astype(np.int64)
-    return tone
-
-
-def _dependence(ax: Axes, item: Body, part: FloatArray) -> None:
-    values = _values(item)
-    known = np.isfinite(values)
-    x, y = values[known], part[known]
-    low, high = np.quantile(x, RANGE)
-    shown = (x >= low) & (x <= high)
+def _dependence(ax: Axes, bands: Sequence[Body]) -> None:
+    x, low, median, high = (_column(bands, name) for name in ("value", "low", "median", "high"))
     ax.axhline(0, color=QUIET, linestyle="--", linewidth=0.9)
-    _dots(ax, x[shown], y[shown], BLUE, size=DOT)
-    room = float(high - low) * 0.04 or 0.5
-    ax.set_xlim(float(low) - room, float(high) + room)
-    bottom, top = min(0.0, float(y[shown].min())), max(0.0, float(y[shown].max()))
-    room = (top - bottom) * 0.06 or 0.1
-    ax.set_ylim(bottom - room, top + room)
+    if len(x) > 1:
+        ax.fill_between(x, low, high, color=BLUE, alpha=0.25, linewidth=0)
+    else:
+        ax.vlines(x, low, high, color=BLUE, linewidth=1.6)
+    ax.plot(x, median, color=BLUE, marker="o", markersize=3.5, linewidth=1.2)
     ticks(ax.xaxis, _short)
     ticks(ax.yaxis, signed)
+
+
+def _column(rows: Sequence[Body], name: str) -> FloatArray:
+    return np.array([row[name] for row in rows], dtype=np.float64)
 
 
 def _short(value: float, _: Any) -> str:
@@ -122,16 +93,3 @@ def _short(value: float, _: Any) -> str:
         if abs(value) >= size * 10:
             return f"{value / size:g}{letter}".replace("-", "−")
     return f"{value:.6g}".replace("-", "−")
-
-
-def _dots(ax: Axes, x: FloatArray, y: FloatArray, colour: str, size: float = DOT) -> None:
-    """Points as one path of lines without length, whose round ends are dots: far fewer bytes than markers."""
-    if not len(x):
-        return
-    points = np.repeat(np.column_stack([x, y]), 2, axis=0)
-    codes: npt.NDArray[Any] = np.tile([Path.MOVETO, Path.LINETO], len(x))
-    path = Path(points, codes)
-    path.should_simplify = False
-    ax.add_patch(
-        PathPatch(path, fill=False, edgecolor=colour, linewidth=size, capstyle="round", alpha=0.6, clip_on=False)
-    )
