@@ -117,7 +117,7 @@ def test_models_of_different_snapshots_are_not_compared(monthly, last_alone):
 
 def test_the_card_says_what_the_file_is(monthly):
     card = " ".join(monthly.card.split())
-    assert "**The history is reconstructed**, not recorded: IBM publishes one extract" in card
+    assert "- **History**: reconstructed, not recorded: IBM publishes one extract" in card
     assert ".70 on this file is a lucky split, or a leak" in card
     end_state = monthly.report.metrics["end_state"]
     # tenure alone is history; what was read off the extract, and what is priced from it, is not

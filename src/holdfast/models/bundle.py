@@ -9,6 +9,7 @@
     reference.json           typical values, ranges, and whatever training adds for monitoring
     metrics.json             what was measured before it was kept
     golden.json              made-up rows and the answers to them, checked wherever the bundle is loaded
+    card.md, card.html       the model card, without the version and the gate's verdict, which come later
     manifest.json            where it came from, and the sha256 of every file above
 
 The manifest's own sha256 is the bundle's. There is no wall clock in it: equal training gives equal bytes.
@@ -42,6 +43,7 @@ from holdfast.models.registry import load_fitted
 FORMAT = "holdfast-bundle-2"
 ENCODER, CALIBRATOR, SCHEMA = "encoder.json", "calibrator.json", "schema.json"
 REFERENCE, METRICS, GOLDEN = "reference.json", "metrics.json", "golden.json"
+CARD_MD, CARD_HTML = "card.md", "card.html"
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Bundle:
     metrics : JSON
     provenance : where it came from
     written_golden : the golden sample as it was written; by default it is made
+    card : the model card's text by file name, `CARD_MD` and `CARD_HTML`; for people, so nothing here reads it
     """
 
     encoder: Encoder
@@ -87,6 +90,7 @@ class Bundle:
     metrics: Mapping[str, Any]
     provenance: Provenance
     written_golden: Mapping[str, Any] | None = None
+    card: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def schema(self) -> FeatureSchema:
@@ -145,6 +149,7 @@ class Bundle:
             REFERENCE: _json(self.reference),
             METRICS: _json(self.metrics),
             GOLDEN: _json(self.golden),
+            **{name: text.encode() for name, text in self.card.items()},
         }
         files[MANIFEST] = _json(
             {
@@ -223,6 +228,7 @@ class Bundle:
             _read(files, METRICS),
             provenance,
             _read(files, GOLDEN),
+            {name: files[name].decode() for name in (CARD_MD, CARD_HTML) if name in files},
         )
         # what is written again from here must be what was read
         if bundle._files[MANIFEST] != files[MANIFEST]:

@@ -42,7 +42,7 @@ def show_version(workspace: Workspace, version: int | None = None) -> dict[str, 
     from holdfast.models.bundle import Bundle  # two seconds, which a list need not wait for
 
     bundle = Bundle.load(workspace.var / row.path)
-    card = workspace.reports / f"model-{row.version}.md"
+    card, card_html = (workspace.reports / f"model-{row.version}.{kind}" for kind in ("md", "html"))
     said = (line.evidence for line in state.history(workspace.name, limit=MANY) if line.to_version == row.version)
     return {
         **_version(row),
@@ -50,6 +50,7 @@ def show_version(workspace: Workspace, version: int | None = None) -> dict[str, 
         "gate": next((dict(evidence) for evidence in said if "checks" in evidence), {}),
         "path": str(workspace.var / row.path),
         "card": str(card) if card.exists() else None,
+        "card_html": str(card_html) if card_html.exists() else None,
         "mlflow_version": row.mlflow_version,
         "features": bundle.schema.names,
         "manifest": bundle.manifest,

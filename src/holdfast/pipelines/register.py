@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from holdfast.artifacts.dataset import Dataset
 from holdfast.artifacts.files import write_text
-from holdfast.models.bundle import Bundle
+from holdfast.models.bundle import CARD_HTML, CARD_MD
 from holdfast.models.importance import even_sample, global_importance
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.contest import evaluated_folder, unseen_file, write_unseen
 from holdfast.pipelines.judge import judge
 from holdfast.pipelines.materialize import MaterializeReport
-from holdfast.training.model_card import model_card
-from holdfast.training.rows import TrainingRows
+from holdfast.training.card.data import CardData
+from holdfast.training.card.html import html
+from holdfast.training.card.markdown import markdown
+from holdfast.training.rows import FoldPlan, TrainingRows
 from holdfast.training.trainer import Trained
 
 TOP_MEASURES = 15
+TOP_EFFECTS = 6
 MANY = 1_000_000
 
 
@@ -56,6 +57,7 @@ class TrainReport:
     champion: int | None
     path: Path
     card: Path
+    card_html: Path
     serving: MaterializeReport | None = None
     warnings: tuple[str, ...] = ()
 
@@ -64,6 +66,7 @@ class TrainReport:
             **vars(self),
             "path": str(self.path),
             "card": str(self.card),
+            "card_html": str(self.card_html),
             "serving": None if self.serving is None else self.serving.to_json(),
             "warnings": list(self.warnings),
         }
@@ -73,6 +76,7 @@ def register(
     workspace: Workspace,
     dataset: Dataset,
     rows: TrainingRows,
+    plan: FoldPlan,
     trained: Trained,
     run_id: str | None,
     actor: str,
@@ -83,7 +87,12 @@ def register(
 
     The same bundle always gets the same number, so a run that was killed and run again changes nothing twice.
     """
-    state, project, bundle = workspace.state, workspace.name, trained.bundle
+    from holdfast.training.card.plots import draw  # matplotlib takes a second, which nothing else need wait for
+
+    state, project = workspace.state, workspace.name
+    told = _told(workspace, dataset, rows, plan, trained)
+    plots = draw(told)
+    bundle = replace(trained.bundle, card={CARD_MD: markdown(told), CARD_HTML: html(told, plots)})
     number = state.next_version(project, bundle.sha256, dataset.manifest.dataset_id)
     path = workspace.models / str(number)
     _clear_leftover(workspace, number, path)
@@ -99,19 +108,10 @@ def register(
     if said is None:
         verdict = judge(workspace, None if is_champion else champion, dataset, rows, trained, path)
         said = {**verdict.to_json(), "bundle_sha256": bundle.sha256, "evaluated_sha256": evaluated_sha256}
-    picked = even_sample(np.arange(len(rows), dtype=np.int64))
-    training = workspace.config.training
-    importance = global_importance(
-        bundle, rows.take(picked), rows.customers[picked], replicates=training.bootstrap, seed=training.seed
-    ).to_json()["measures"][:TOP_MEASURES]
-    card = workspace.reports / f"model-{number}.md"
-    write_text(
-        card,
-        model_card(
-            project=project, version=str(number), manifest=bundle.manifest, metrics=trained.metrics,
-            dataset=dataset.manifest.to_json(), importance=importance, verdict=said,
-        ),
-    )  # fmt: skip
+    told = replace(told, version=number, verdict=said)
+    card, card_html = (workspace.reports / f"model-{number}.{kind}" for kind in ("md", "html"))
+    write_text(card, markdown(told))
+    write_text(card_html, html(told, plots))
     state.record_version(
         project, number, bundle_sha256=bundle.sha256, dataset_id=dataset.manifest.dataset_id,
         estimator=bundle.provenance.estimator, path=str(path.relative_to(workspace.var)),
@@ -129,11 +129,26 @@ def register(
         promoted=serving is not None and serving.version == number,
         verdict=said,
         metrics=trained.metrics,
-        importance=importance,
+        importance=[dict(measure) for measure in told.importance],
         champion=None if serving is None else serving.version,
         path=path,
         card=card,
+        card_html=card_html,
     )
+
+
+def _told(workspace: Workspace, dataset: Dataset, rows: TrainingRows, plan: FoldPlan, trained: Trained) -> CardData:
+    """What the card of a version says before the gate has spoken."""
+    bundle, measured, training = trained.bundle, trained.measured, workspace.config.training
+    picked = even_sample(plan.everything)
+    importance = global_importance(
+        bundle, rows.take(picked), rows.customers[picked], replicates=training.bootstrap, seed=training.seed
+    ).to_json()
+    return CardData(
+        project=workspace.name, manifest=bundle.manifest, metrics=bundle.metrics, dataset=dataset.manifest.to_json(),
+        features=bundle.schema.names, importance=importance["measures"][:TOP_MEASURES],
+        effects=importance["effects"][:TOP_EFFECTS], y=rows.y[measured.rows], p=measured.p,
+    )  # fmt: skip
 
 
 def _clear_leftover(workspace: Workspace, number: int, path: Path) -> None:

@@ -80,7 +80,7 @@ def train(
         campaign=lambda some: campaign_of(config, rows, some),
     )  # fmt: skip
     progress("registering")
-    report = register(workspace, found, rows, trained, run_id, actor)
+    report = register(workspace, found, rows, plan, trained, run_id, actor)
     served = ensure_served(workspace, progress=progress) if serve else Served(None)
     progress("MLflow")  # last: it only mirrors the ledger, and must not keep the API on the old model
     return replace(report, serving=served.now, warnings=(*served.warnings, *mirror(workspace).warnings))

@@ -24,7 +24,7 @@ def train(report: Report) -> list[Any]:
         ("gate", f"no: {no}" if no else "yes"),
         ("champion", f"version {report['champion']}" if report["champion"] else "none yet"),
         *served(report),
-        ("model card", report["card"]),
+        ("model card", report["card_html"]),
         ("bundle", report["path"]),
     ]
     return [
@@ -127,7 +127,8 @@ def version(report: Report) -> list[Any]:
                 "evaluated": report["evaluated_sha256"],
                 "made": report["created_at"],
                 "bundle": report["path"],
-                "model card": report["card"],
+                "model card": report["card_html"],
+                "as Markdown": report["card"],
                 "MLflow": report["mlflow_version"] and f"version {report['mlflow_version']}",
             }
         ),
