@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, SecretStr, field_validator, model_validator
 
 from holdfast.clock import Span
 from holdfast.config.base import Section, SpanField
 
 EstimatorName = Literal["xgboost", "lightgbm", "logistic"]
 Imbalance = Literal["none", "balanced"]
+MLFLOW = ("sqlite:///", "postgresql+psycopg://", "http://", "https://")
+"""How an address of MLflow begins."""
 
 
 class EstimatorConfig(Section):
@@ -53,6 +55,13 @@ class Promotion(Section):
     """A first champion must rank better than chance: lift at 10% above this."""
 
 
+class Retention(Section):
+    """How long bundles are kept. The ledger, metrics and cards of a version stay for good."""
+
+    versions: PositiveInt = 20
+    """As many of the newest keep theirs; of older ones, those that serve, challenge, or may be gone back to."""
+
+
 class TrainingSection(Section):
     """Estimators, folds, tuning, calibration and the promotion gate."""
 
@@ -69,6 +78,16 @@ class TrainingSection(Section):
     slices: list[str] = Field(default_factory=list)
     """Category columns to report metrics by."""
     promotion: Promotion = Promotion()
+    retention: Retention = Retention()
+    mlflow_uri: SecretStr | None = None
+    """MLflow's database or server; by default SQLite in var/<project>/. Set HOLDFAST_MLFLOW_URI, never in YAML."""
+
+    @field_validator("mlflow_uri")
+    @classmethod
+    def _known_address(cls, uri: SecretStr | None) -> SecretStr | None:
+        if uri is not None and not uri.get_secret_value().startswith(MLFLOW):
+            raise ValueError(f"must begin with one of {', '.join(MLFLOW)}")
+        return uri
 
 
 class Tier(Section):

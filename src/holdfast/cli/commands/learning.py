@@ -1,4 +1,4 @@
-"""Verbs about models: train and models (list, show, promote, rollback, history)."""
+"""Verbs about models: train and models (list, show, promote, rollback, history, mirror)."""
 
 from __future__ import annotations
 
@@ -112,13 +112,25 @@ def models_history(session: Session, limit: Annotated[int, typer.Option(min=1, h
     session.answer({"history": history(session.workspace(), limit=limit)}, render.history)
 
 
+def models_mirror(session: Session) -> None:
+    """Tell MLflow what it lacks: versions that it missed while it did not answer, and who is champion."""
+    from holdfast.cli.render import learning as render
+    from holdfast.pipelines.mirror import make_up
+
+    with session.recorded() as (workspace, run), session.progress("MLflow"):
+        report = {"changed": make_up(workspace)}
+        run.summary = report
+    session.answer(report, render.mirrored)
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's verbs."""
     verb(app, "train", panel=PANEL)(train)
-    models = typer.Typer(no_args_is_help=True, help="Versions: list, show, promote, rollback, history.")
+    models = typer.Typer(no_args_is_help=True, help="Versions: list, show, promote, rollback, history, mirror.")
     verb(models, "list", prefix=PREFIX)(models_list)
     verb(models, "show", prefix=PREFIX)(models_show)
     verb(models, "promote", prefix=PREFIX)(models_promote)
     verb(models, "rollback", prefix=PREFIX)(models_rollback)
     verb(models, "history", prefix=PREFIX)(models_history)
+    verb(models, "mirror", prefix=PREFIX)(models_mirror)
     app.add_typer(models, name="models", rich_help_panel=PANEL)

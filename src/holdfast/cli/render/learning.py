@@ -136,3 +136,8 @@ def history(report: Report) -> list[Any]:
     if not rows:
         return [note("The ledger is empty. Run: holdfast train")]
     return [table(("at", "action", "from", "to", "by", "why"), rows, right=("from", "to"))]
+
+
+def mirrored(report: Report) -> list[Any]:
+    changed = report["changed"]
+    return [note("MLflow now shows: " + "; ".join(changed) + "." if changed else "MLflow shows what the ledger says.")]
