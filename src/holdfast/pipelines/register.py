@@ -43,6 +43,7 @@ class TrainReport:
     importance : measures by share of the mean absolute contribution
     champion : the version that serves
     serving : what the API reads now; None before the first generation, or where the caller serves
+    removed : old versions whose bundles were removed since (``training.retention``)
     warnings : what is not as it should be, though the version is made: MLflow that cannot be written, for example
     """
 
@@ -58,6 +59,7 @@ class TrainReport:
     path: Path
     card: Path
     serving: MaterializeReport | None = None
+    removed: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -66,6 +68,7 @@ class TrainReport:
             "path": str(self.path),
             "card": str(self.card),
             "serving": None if self.serving is None else self.serving.to_json(),
+            "removed": list(self.removed),
             "warnings": list(self.warnings),
         }
 

@@ -67,8 +67,9 @@ def description(row: VersionRow, bundle: Bundle, gate: str, why: str) -> str:
     label = ", ".join(f"{k} {v}" for k, v in sorted(extra.get("label", {}).items()))
     return (
         f"Version {row.version} of holdfast: {bundle.provenance.estimator} with {len(bundle.schema)} features, "
-        f"trained on dataset {row.dataset_id}, known as of {extra.get('known_as_of', 'an unknown time')} (label: {label}). On "
-        f"{test['n']:,} unseen snapshots, of which {test['base_rate']:.2%} churned: {', '.join(figures)}. "
+        f"trained on dataset {row.dataset_id}, known as of {extra.get('known_as_of', 'an unknown time')} "
+        f"(label: {label}). On {test['n']:,} unseen snapshots, of which {test['base_rate']:.2%} churned: "
+        f"{', '.join(figures)}. "
         f"The gate: {gate}{f' ({why})' if why else ''}."
     )
 

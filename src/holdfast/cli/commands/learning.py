@@ -1,4 +1,4 @@
-"""Verbs about models: train and models (list, show, promote, rollback, history, mirror)."""
+"""Verbs about models: train and models (list, show, promote, rollback, history, archive, mirror)."""
 
 from __future__ import annotations
 
@@ -112,6 +112,32 @@ def models_history(session: Session, limit: Annotated[int, typer.Option(min=1, h
     session.answer({"history": history(session.workspace(), limit=limit)}, render.history)
 
 
+def models_archive(
+    session: Session,
+    version: Annotated[
+        int | None, typer.Argument(min=1, help="One version; by default all but the newest and those needed.")
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option("--keep", min=1, help="So many of the newest stay; by default training.retention.versions."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+) -> None:
+    """Remove the bundles of old versions; ledger, figures and cards stay. Training does so by itself.
+
+    The champion, the challenger, three champions before, and whatever the API reads keep theirs.
+    """
+    from holdfast.cli.render import learning as render
+    from holdfast.pipelines.archive import archive
+
+    if version is not None and keep is not None:
+        raise UsageError("a version and --keep exclude each other", fix="Give one.")
+    with session.recorded() as (workspace, run):
+        report = archive(workspace, version, keep=keep, dry_run=dry_run).to_json()
+        run.summary = report
+    session.answer(report, render.archived)
+
+
 def models_mirror(session: Session) -> None:
     """Tell MLflow what it lacks: versions that it missed while it did not answer, and who is champion."""
     from holdfast.cli.render import learning as render
@@ -126,11 +152,14 @@ def models_mirror(session: Session) -> None:
 def register(app: typer.Typer) -> None:
     """Add this module's verbs."""
     verb(app, "train", panel=PANEL)(train)
-    models = typer.Typer(no_args_is_help=True, help="Versions: list, show, promote, rollback, history, mirror.")
+    models = typer.Typer(
+        no_args_is_help=True, help="Versions: list, show, promote, rollback, history, archive, mirror."
+    )
     verb(models, "list", prefix=PREFIX)(models_list)
     verb(models, "show", prefix=PREFIX)(models_show)
     verb(models, "promote", prefix=PREFIX)(models_promote)
     verb(models, "rollback", prefix=PREFIX)(models_rollback)
     verb(models, "history", prefix=PREFIX)(models_history)
+    verb(models, "archive", prefix=PREFIX)(models_archive)
     verb(models, "mirror", prefix=PREFIX)(models_mirror)
     app.add_typer(models, name="models", rich_help_panel=PANEL)

@@ -26,6 +26,7 @@ def train(report: Report) -> list[Any]:
         *served(report),
         ("model card", report["card"]),
         ("bundle", report["path"]),
+        ("removed", report["removed"] and f"{_bundles(report['removed'])} (training.retention.versions)"),
     ]
     return [
         title(f"Version {report['version']}: {report['estimator']}", f"dataset {report['dataset_id']}"),
@@ -95,7 +96,7 @@ def importance(rows: list[Report], most: int = 8) -> Any:
 def versions(report: Report) -> list[Any]:
     rows = [
         (
-            v["version"], v["status"], v["estimator"], interval(v["metrics"].get("roc_auc")),
+            v["version"], _status(v), v["estimator"], interval(v["metrics"].get("roc_auc")),
             interval(v["metrics"].get("average_precision")), v["created_at"][:10],
         )
         for v in report["versions"]
@@ -105,7 +106,21 @@ def versions(report: Report) -> list[Any]:
     return [table(("version", "status", "estimator", "ROC-AUC", "average precision", "made"), rows, right=("version",))]
 
 
+def _status(version: Report) -> str:
+    if version["bundle"]:
+        return str(version["status"])
+    return "removed" if version["status"] == "archived" else f"{version['status']}, bundle lost"
+
+
 def version(report: Report) -> list[Any]:
+    if not report["bundle"]:
+        figures = [(METRICS.get(name, name), interval(found)) for name, found in report["metrics"].items()]
+        return [
+            title(f"Version {report['version']}: {report['estimator']}", f"{report['status']}, bundle removed"),
+            table(("measure", "value (95% interval)"), figures),
+            facts({"dataset": report["dataset_id"], "made": report["created_at"], "model card": report["card"]}),
+            note(f"Its bundle was removed: it cannot serve, nor be gone back to. {report['like']}"),
+        ]
     return [
         title(f"Version {report['version']}: {report['estimator']}", report["status"]),
         *measured(report["all_metrics"]),
@@ -141,3 +156,18 @@ def history(report: Report) -> list[Any]:
 def mirrored(report: Report) -> list[Any]:
     changed = report["changed"]
     return [note("MLflow now shows: " + "; ".join(changed) + "." if changed else "MLflow shows what the ledger says.")]
+
+
+def archived(report: Report) -> list[Any]:
+    kept = [(row["version"], f"it {row['why']}") for row in report["kept"]]
+    stays = [table(("an old version that stays", "because"), kept)] if kept else []
+    if not report["removed"]:
+        return [note("There is nothing to remove."), *stays]
+    done = "Would remove" if report["dry_run"] else "Removed"
+    said = f"{done} {_bundles(report['removed'])}, {report['bytes'] / 1e6:,.1f} MB. Ledger, figures and cards stay."
+    return [note(said), *stays]
+
+
+def _bundles(versions: list[int]) -> str:
+    shown = ", ".join(map(str, versions[:20])) + (" …" if len(versions) > 20 else "")
+    return f"the {'bundle of version' if len(versions) == 1 else 'bundles of versions'} {shown}"
