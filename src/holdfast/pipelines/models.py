@@ -20,7 +20,7 @@ RUN_ID = "run_id"
 
 def list_versions(workspace: Workspace) -> list[dict[str, Any]]:
     """Every version, newest first."""
-    return [_version(workspace, row) for row in workspace.state.versions(workspace.name)]
+    return [version_json(workspace, row) for row in workspace.state.versions(workspace.name)]
 
 
 def show_version(workspace: Workspace, version: int | None = None) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def show_version(workspace: Workspace, version: int | None = None) -> dict[str, 
         raise NotReadyError(f"{workspace.name} has no champion yet", fix=fix)
     card = workspace.reports / f"model-{row.version}.md"
     found = {
-        **_version(workspace, row),
+        **version_json(workspace, row),
         "path": str(workspace.var / row.path),
         "card": str(card) if card.exists() else None,
         "mlflow_version": row.mlflow_version,
@@ -155,7 +155,8 @@ def _like(workspace: Workspace, row: VersionRow) -> str:
     return f"To train its like: holdfast train --dataset {row.dataset_id} --project {workspace.name}"
 
 
-def _version(workspace: Workspace, row: VersionRow) -> dict[str, Any]:
+def version_json(workspace: Workspace, row: VersionRow) -> dict[str, Any]:
+    """A version as the ledger has it, and whether its bundle is there."""
     return {
         "version": row.version,
         "status": row.status,

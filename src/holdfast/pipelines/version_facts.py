@@ -27,7 +27,7 @@ def facts_of(workspace: Workspace, row: VersionRow, bundle: Bundle) -> VersionFa
     bundle : the version's, loaded
     """
     provenance, said = bundle.provenance, gate_line(workspace, row.version)
-    gate = "not asked" if said is None else GATE[said.action]
+    gate = gate_word(workspace, row.version)
     snapshots = {c: int(n) for c, n in provenance.extra.get("snapshots", {}).items()}
     return VersionFacts(
         bundle=workspace.var / row.path,
@@ -54,6 +54,12 @@ def gate_line(workspace: Workspace, version: int) -> PromotionRow | None:
     """The first line of the ledger about a version: what the gate said of it, unless a person was first."""
     lines = workspace.state.history(workspace.name, limit=MANY)
     return next((line for line in reversed(lines) if line.to_version == version and line.action in GATE), None)
+
+
+def gate_word(workspace: Workspace, version: int) -> str:
+    """``passed``, ``refused``, ``forced`` or ``not asked``."""
+    line = gate_line(workspace, version)
+    return "not asked" if line is None else GATE[line.action]
 
 
 def description(row: VersionRow, bundle: Bundle, gate: str, why: str) -> str:

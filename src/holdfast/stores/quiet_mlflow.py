@@ -107,6 +107,8 @@ def _check_answers(uri: str) -> None:
             return
     except urllib.error.HTTPError as e:
         e.close()
+    except urllib.error.URLError as e:
+        raise ConnectionError(f"there is no answer: {e.reason}") from e
 
 
 def _shown(uri: str) -> str:

@@ -7,8 +7,8 @@ import shutil
 import pytest
 from tiny_company import files_of
 
-from holdfast.cli.render.learning import archived, version, versions
 from holdfast.cli.render.parts import text
+from holdfast.cli.render.versions import archived, version, versions
 from holdfast.errors import NotFoundError, StoreError, UsageError
 from holdfast.pipelines.archive import archive
 from holdfast.pipelines.models import list_versions, promote, rollback, show_version

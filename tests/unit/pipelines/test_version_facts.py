@@ -46,7 +46,7 @@ def test_training_goes_on_without_an_mlflow_that_does_not_answer(copied, opened,
     report = train(lost)
     assert (report.version, (report.path / "manifest.json").exists()) == (2, True)
     [warning] = report.warnings
-    assert "127.0.0.1:9 failed: <urlopen error" in warning
+    assert "127.0.0.1:9 failed: there is no answer: " in warning
     assert "run: holdfast models mirror --project demo" in warning
     with pytest.raises(StoreError, match="Connection refused"):
         make_up(lost)

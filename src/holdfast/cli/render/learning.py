@@ -26,7 +26,7 @@ def train(report: Report) -> list[Any]:
         *served(report),
         ("model card", report["card"]),
         ("bundle", report["path"]),
-        ("removed", report["removed"] and f"{_bundles(report['removed'])} (training.retention.versions)"),
+        ("removed", f"{bundles(report['removed'])} (training.retention.versions)" if report["removed"] else None),
     ]
     return [
         title(f"Version {report['version']}: {report['estimator']}", f"dataset {report['dataset_id']}"),
@@ -93,81 +93,7 @@ def importance(rows: list[Report], most: int = 8) -> Any:
     return table(("what moves scores most", "share", ""), shown, right=("share",))
 
 
-def versions(report: Report) -> list[Any]:
-    rows = [
-        (
-            v["version"], _status(v), v["estimator"], interval(v["metrics"].get("roc_auc")),
-            interval(v["metrics"].get("average_precision")), v["created_at"][:10],
-        )
-        for v in report["versions"]
-    ]  # fmt: skip
-    if not rows:
-        return [note("There are no versions yet. Run: holdfast train")]
-    return [table(("version", "status", "estimator", "ROC-AUC", "average precision", "made"), rows, right=("version",))]
-
-
-def _status(version: Report) -> str:
-    if version["bundle"]:
-        return str(version["status"])
-    return "removed" if version["status"] == "archived" else f"{version['status']}, bundle lost"
-
-
-def version(report: Report) -> list[Any]:
-    if not report["bundle"]:
-        figures = [(METRICS.get(name, name), interval(found)) for name, found in report["metrics"].items()]
-        return [
-            title(f"Version {report['version']}: {report['estimator']}", f"{report['status']}, bundle removed"),
-            table(("measure", "value (95% interval)"), figures),
-            facts({"dataset": report["dataset_id"], "made": report["created_at"], "model card": report["card"]}),
-            note(f"Its bundle was removed: it cannot serve, nor be gone back to. {report['like']}"),
-        ]
-    return [
-        title(f"Version {report['version']}: {report['estimator']}", report["status"]),
-        *measured(report["all_metrics"]),
-        facts(
-            {
-                "features": len(report["features"]),
-                "dataset": report["dataset_id"],
-                "sha256": report["bundle_sha256"],
-                "made": report["created_at"],
-                "bundle": report["path"],
-                "model card": report["card"],
-                "MLflow": report["mlflow_version"] and f"version {report['mlflow_version']}",
-            }
-        ),
-    ]
-
-
-def change(report: Report) -> list[Any]:
-    before = f" (before: version {report['from_version']})" if report["from_version"] else ""
-    return [
-        title(f"Version {report['champion']} {'serves' if report['serving'] else 'is champion'}{before}"),
-        facts([("action", report["action"]), ("why", report["why"]), *served(report)]),
-    ]
-
-
-def history(report: Report) -> list[Any]:
-    rows = [(h["at"], h["action"], h["from_version"], h["to_version"], h["actor"], h["why"]) for h in report["history"]]
-    if not rows:
-        return [note("The ledger is empty. Run: holdfast train")]
-    return [table(("at", "action", "from", "to", "by", "why"), rows, right=("from", "to"))]
-
-
-def mirrored(report: Report) -> list[Any]:
-    changed = report["changed"]
-    return [note("MLflow now shows: " + "; ".join(changed) + "." if changed else "MLflow shows what the ledger says.")]
-
-
-def archived(report: Report) -> list[Any]:
-    kept = [(row["version"], f"it {row['why']}") for row in report["kept"]]
-    stays = [table(("an old version that stays", "because"), kept)] if kept else []
-    if not report["removed"]:
-        return [note("There is nothing to remove."), *stays]
-    done = "Would remove" if report["dry_run"] else "Removed"
-    said = f"{done} {_bundles(report['removed'])}, {report['bytes'] / 1e6:,.1f} MB. Ledger, figures and cards stay."
-    return [note(said), *stays]
-
-
-def _bundles(versions: list[int]) -> str:
+def bundles(versions: list[int]) -> str:
+    """``the bundles of versions 1, 2``."""
     shown = ", ".join(map(str, versions[:20])) + (" …" if len(versions) > 20 else "")
     return f"the {'bundle of version' if len(versions) == 1 else 'bundles of versions'} {shown}"
