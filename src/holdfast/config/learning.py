@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, SecretStr, field_validator, model_validator
 
 from holdfast.clock import Span
 from holdfast.config.base import Section, SpanField
@@ -12,6 +12,8 @@ from holdfast.config.base import Section, SpanField
 EstimatorName = Literal["xgboost", "lightgbm", "logistic", "rfm"]
 Imbalance = Literal["none", "balanced", "scale_pos_weight"]
 Direction = Literal[-1, 1]
+MLFLOW = ("sqlite:///", "postgresql+psycopg://", "http://", "https://")
+"""How an address of MLflow begins."""
 
 
 def _each(value: Any) -> Any:
@@ -81,6 +83,13 @@ class Promotion(Section):
     """95% of single customers must be predicted and explained within this; what the API adds is not in it."""
 
 
+class Retention(Section):
+    """How long bundles are kept. The ledger, metrics and cards of a version stay for good."""
+
+    versions: PositiveInt = 20
+    """As many of the newest keep theirs; of older ones, those that serve, challenge, or may be gone back to."""
+
+
 class TrainingSection(Section):
     """Estimators, folds, tuning, calibration and the promotion gate."""
 
@@ -98,6 +107,16 @@ class TrainingSection(Section):
     """Features to report metrics by, numbers in bins, and in whose slices a challenger may not be worse; also ones in
     ``exclude``, such as a protected attribute."""
     promotion: Promotion = Promotion()
+    retention: Retention = Retention()
+    mlflow_uri: SecretStr | None = None
+    """MLflow's database or server; by default SQLite in var/<project>/. Set HOLDFAST_MLFLOW_URI, never in YAML."""
+
+    @field_validator("mlflow_uri")
+    @classmethod
+    def _known_address(cls, uri: SecretStr | None) -> SecretStr | None:
+        if uri is not None and not uri.get_secret_value().startswith(MLFLOW):
+            raise ValueError(f"must begin with one of {', '.join(MLFLOW)}")
+        return uri
 
 
 class Tier(Section):

@@ -41,9 +41,11 @@ class Config(Section):
     def hash(self, *sections: str) -> str:
         """A sha256 of the named sections (all by default), independent of file layout and order.
 
-        The engine is no part of it: results do not depend on where they are computed.
+        The engine is no part of it: results do not depend on where they are computed. Nor is what becomes of a
+        version later: where MLflow is told of it, and how long its bundle is kept.
         """
-        found = self.model_dump(mode="json", include=set(sections or SECTIONS), exclude={"data": {"engine"}})
+        exclude = {"data": {"engine"}, "training": {"mlflow_uri", "retention"}}
+        found = self.model_dump(mode="json", include=set(sections or SECTIONS), exclude=exclude)
         text = json.dumps(found, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

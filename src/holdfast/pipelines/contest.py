@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def contest(workspace: Workspace, champion: VersionRow, rows: TrainingRows, trai
     path = workspace.var / champion.path
     try:
         bundle = Bundle.load(path)
-        mine, theirs = (_question(b.provenance.extra["label"]) for b in (trained.bundle, bundle))
+        mine, theirs = (question(b.provenance.extra["label"]) for b in (trained.bundle, bundle))
         if mine != theirs:
             changed = ", ".join(k for k in sorted(mine | theirs) if mine.get(k) != theirs.get(k))
             return f"the champion answers another question (label: {changed})"
@@ -88,12 +89,19 @@ def _contest(
     return Contest(y, challenger, champion, rows.customers[at], campaign_of(config, rows, at), slices, against)
 
 
-def _unseen(config: Config, bundle: Bundle, rows: TrainingRows, at: IntArray) -> BoolArray:
-    """(n,) which rows lie wholly after the windows of the labels that a model was trained on."""
+def unseen_from(config: Config, bundle: Bundle) -> datetime:
+    """The first instant after the windows of all labels that a model was trained on, where it was trained in time."""
     cutoffs = [parse_instant(c) for c in bundle.provenance.extra["trained_on"]]
-    data = config.data
-    end = max(Cutoff.of(c, data.label, data.cutoffs).label_window.end for c in cutoffs)
-    return np.asarray(rows.cutoffs[at] >= np.datetime64(naive(end), "us"))
+    return max(Cutoff.of(c, config.data.label, config.data.cutoffs).label_window.end for c in cutoffs)
+
+
+def question(label: Mapping[str, str]) -> dict[str, str]:
+    """What a label asks; how long the business waits for late news does not change that."""
+    return {key: value for key, value in label.items() if key != "delay"}
+
+
+def _unseen(config: Config, bundle: Bundle, rows: TrainingRows, at: IntArray) -> BoolArray:
+    return np.asarray(rows.cutoffs[at] >= np.datetime64(naive(unseen_from(config, bundle)), "us"))
 
 
 def _out_of_fold(config: Config, file: Path, rows: TrainingRows, trained: Trained, champion: int) -> Contest | str:
@@ -111,8 +119,3 @@ def _out_of_fold(config: Config, file: Path, rows: TrainingRows, trained: Traine
     p = trained.measured.p[order[np.searchsorted(trained.measured.rows[order], at)]]
     champion_p = np.asarray(both.column("p").to_numpy(), dtype=np.float64)
     return _contest(config, rows, at, p, champion_p, f"version {champion}, each row out of fold")
-
-
-def _question(label: Mapping[str, str]) -> dict[str, str]:
-    """What a label asks; how long the business waits for late news does not change that."""
-    return {key: value for key, value in label.items() if key != "delay"}

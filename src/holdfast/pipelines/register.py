@@ -42,6 +42,7 @@ class TrainReport:
     importance : measures by share of the mean absolute contribution, with 95% intervals ``low`` and ``high``
     champion : the version that serves
     serving : what the API reads now; None before the first generation, or where the caller serves
+    removed : old versions whose bundles were removed since (``training.retention``)
     warnings : what is not as it should be, though the version is made: MLflow that cannot be written, for example
     """
 
@@ -59,6 +60,7 @@ class TrainReport:
     card: Path
     card_html: Path
     serving: MaterializeReport | None = None
+    removed: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -68,6 +70,7 @@ class TrainReport:
             "card": str(self.card),
             "card_html": str(self.card_html),
             "serving": None if self.serving is None else self.serving.to_json(),
+            "removed": list(self.removed),
             "warnings": list(self.warnings),
         }
 

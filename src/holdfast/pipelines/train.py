@@ -15,9 +15,10 @@ from holdfast import __version__
 from holdfast.artifacts.dataset import Dataset
 from holdfast.clock import iso, naive
 from holdfast.config.schema import Config
-from holdfast.errors import ConfigError, Problem, did_you_mean
+from holdfast.errors import ConfigError, Problem, StoreError, did_you_mean
 from holdfast.features.definitions import EXPOSURE
 from holdfast.monitoring.reference import reference_histograms
+from holdfast.pipelines.archive import archive
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.campaign import campaign_of
 from holdfast.pipelines.mirror import mirror
@@ -83,7 +84,14 @@ def train(
     report = register(workspace, found, rows, plan, trained, run_id, actor)
     served = ensure_served(workspace, progress=progress) if serve else Served(None)
     progress("MLflow")  # last: it only mirrors the ledger, and must not keep the API on the old model
-    return replace(report, serving=served.now, warnings=(*served.warnings, *mirror(workspace).warnings))
+    warnings = (*served.warnings, *mirror(workspace).warnings)
+    removed: list[int] = []
+    if not warnings:  # what MLflow has not been told of, it will be told from the bundle
+        try:
+            removed = archive(workspace).removed
+        except StoreError as e:
+            warnings = (str(e),)
+    return replace(report, serving=served.now, removed=tuple(removed), warnings=warnings)
 
 
 def fold_plan(config: Config, dataset: Dataset, rows: TrainingRows) -> FoldPlan:

@@ -55,7 +55,6 @@ class Trained:
     bundle : what may serve: fitted on everything matured
     evaluated : what was measured, fitted before the test; None where that is ``bundle`` itself
     measured : what the evaluated one's predictions are worth; the folds' own where history is reconstructed
-    trials : see `holdfast.training.tuning.Searched`
     """
 
     bundle: Bundle
@@ -63,7 +62,6 @@ class Trained:
     measured: Measured
     candidates: list[dict[str, Any]]
     metrics: dict[str, Any]
-    trials: list[dict[str, Any]]
 
 
 def train(
@@ -123,6 +121,7 @@ def train(
         "test": measured.detail,
         "candidates": compared,
         "tuning": searched.stopped_by,
+        "trials": searched.trials,
         "calibration": calibrator.kind,
         "prior_shift": shift.to_json(),
         "folds": {
@@ -151,7 +150,7 @@ def train(
 
     evaluated = bundle(fitted, calibrator, plan.final.train, metrics)
     if not plan.timed:
-        return Trained(evaluated, None, measured, compared, metrics, searched.trials)
+        return Trained(evaluated, None, measured, compared, metrics)
     progress(f"{chosen.name}: fitting again on everything matured, {len(plan.everything):,} snapshots")
     again = fit(rows, plan.everything, schema, chosen.estimator, chosen.config, seed=config.seed, threads=threads)
     # the test's margins are unseen too, and the newest there are
@@ -169,7 +168,7 @@ def train(
         },
     }
     serves = bundle(again, shift.applied_to(newest), plan.everything, metrics, evaluated=evaluated.sha256)
-    return Trained(serves, evaluated, measured, compared, metrics, searched.trials)
+    return Trained(serves, evaluated, measured, compared, metrics)
 
 
 def _cutoffs(rows: TrainingRows, numbers: IntArray) -> list[str]:

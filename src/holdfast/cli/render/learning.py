@@ -26,6 +26,7 @@ def train(report: Report) -> list[Any]:
         *served(report),
         ("model card", report["card_html"]),
         ("bundle", report["path"]),
+        ("removed", f"{bundles(report['removed'])} (training.retention.versions)" if report["removed"] else None),
     ]
     return [
         title(f"Version {report['version']}: {report['estimator']}", f"dataset {report['dataset_id']}"),
@@ -101,50 +102,7 @@ def importance(rows: list[Report], most: int = 8) -> Any:
     return table(("what moves scores most", "share", ""), shown, right=("share",))
 
 
-def versions(report: Report) -> list[Any]:
-    rows = [
-        (
-            v["version"], v["status"], v["estimator"], interval(v["metrics"].get("roc_auc")),
-            interval(v["metrics"].get("average_precision")), v["created_at"][:10],
-        )
-        for v in report["versions"]
-    ]  # fmt: skip
-    if not rows:
-        return [note("There are no versions yet. Run: holdfast train")]
-    return [table(("version", "status", "estimator", "ROC-AUC", "average precision", "made"), rows, right=("version",))]
-
-
-def version(report: Report) -> list[Any]:
-    return [
-        title(f"Version {report['version']}: {report['estimator']}", report["status"]),
-        *measured(report["all_metrics"]),
-        *checks(report["gate"]),
-        facts(
-            {
-                "features": len(report["features"]),
-                "dataset": report["dataset_id"],
-                "sha256": report["bundle_sha256"],
-                "evaluated": report["evaluated_sha256"],
-                "made": report["created_at"],
-                "bundle": report["path"],
-                "model card": report["card_html"],
-                "as Markdown": report["card"],
-                "MLflow": report["mlflow_version"] and f"version {report['mlflow_version']}",
-            }
-        ),
-    ]
-
-
-def change(report: Report) -> list[Any]:
-    before = f" (before: version {report['from_version']})" if report["from_version"] else ""
-    return [
-        title(f"Version {report['champion']} {'serves' if report['serving'] else 'is champion'}{before}"),
-        facts([("action", report["action"]), ("why", report["why"]), *served(report)]),
-    ]
-
-
-def history(report: Report) -> list[Any]:
-    rows = [(h["at"], h["action"], h["from_version"], h["to_version"], h["actor"], h["why"]) for h in report["history"]]
-    if not rows:
-        return [note("The ledger is empty. Run: holdfast train")]
-    return [table(("at", "action", "from", "to", "by", "why"), rows, right=("from", "to"))]
+def bundles(versions: list[int]) -> str:
+    """``the bundles of versions 1, 2``."""
+    shown = ", ".join(map(str, versions[:20])) + (" …" if len(versions) > 20 else "")
+    return f"the {'bundle of version' if len(versions) == 1 else 'bundles of versions'} {shown}"
