@@ -46,7 +46,7 @@ def test_every_figure_with_its_interval():
     test = data.metrics["test"]
     for metric in test["metrics"].values():
         assert f"| {metric['value']:.4f} | {metric['low']:.4f} to {metric['high']:.4f} |" in text
-    for key in ("ece", "mean_probability", "base_rate"):
+    for key in ("mean_probability", "base_rate"):
         assert f"{test[key]:.4f}" in text
     for entry in test["by_cutoff"]:
         auc = entry["metrics"]["roc_auc"]
@@ -165,3 +165,10 @@ def test_the_order_of_what_was_read_back_changes_nothing():
         verdict=turned(data.verdict),
     )  # fmt: skip
     assert markdown(back) == markdown(data)
+
+
+def test_a_figure_is_told_once_with_its_interval():
+    metric = {"value": 0.0125, "low": 0.01, "high": 0.02}
+    text = markdown(card_data(test={"metrics": {"ece": metric}, "ece": 0.0125}))
+    assert text.count("| expected calibration error |") == 1
+    assert "| expected calibration error | 0.0125 | 0.0100 to 0.0200 |" in text

@@ -40,7 +40,7 @@ def _unseen(card: CardData) -> Iterator[Block]:
         f"{test['n']:,} snapshots it has not seen, {where}; {test['positives']:,} churners (base rate "
         f"{test['base_rate']:.4f}). Intervals are 95%, from a bootstrap that draws customers."
     )
-    others = {k: v for k, v in test.items() if k not in (*OWN_PLACE, *COUNTS)}
+    others = {k: v for k, v in test.items() if k not in (*OWN_PLACE, *COUNTS, *test["metrics"])}
     rows = [*rows_of(test["metrics"]), *rows_of(others)]
     yield Table(("metric", "value", "95% interval"), rows)
     yield Plots(tuple(_plots(card)))

@@ -18,12 +18,13 @@ header strong { margin-left: .6rem; padding: .05rem .55rem; border: 1px solid; b
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem; margin: 1.2rem 0; }
 .tiles div { background: var(--soft); border-radius: 8px; padding: .7rem .9rem; }
 .tiles span { display: block; color: var(--quiet); font-size: .8rem; } .tiles b { font-size: 1.5rem; }
-dl { display: grid; grid-template-columns: 11rem 1fr; gap: .3rem 1rem; margin: .6rem 0; max-width: 56rem; }
-dt { color: var(--quiet); } dd { margin: 0; min-width: 0; }
-.wide { overflow-x: auto; margin: .8rem 3rem .8rem 0; display: inline-block; vertical-align: top; max-width: 100%; }
+dl { display: grid; grid-template-columns: 11rem minmax(0, 1fr); gap: .3rem 1rem; margin: .6rem 0; max-width: 56rem; }
+dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
+.wide { overflow-x: auto; margin: .8rem 0; padding-right: 1.5rem;
+  display: inline-block; vertical-align: top; max-width: 100%; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
-th { color: var(--quiet); font-weight: 600; }
+th { color: var(--quiet); font-weight: 600; } td:first-child { min-width: 6.5rem; }
 .n { text-align: right; padding: .25rem 0 .25rem .9rem; white-space: nowrap; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(19rem, 100%), 1fr)); gap: 0 1.8rem;
   margin: 1.2rem 0; }
@@ -39,10 +40,11 @@ svg { display: block; width: 100%; height: auto; align-self: end; overflow: visi
 .strips { display: grid; grid-template-columns: minmax(7rem, 13rem) 1fr; gap: 0 .9rem; align-items: center;
   font-size: 13px; max-width: 56rem; margin: .8rem 0; line-height: 1.25; }
 .strips svg:last-child { align-self: start; }
-@media (max-width: 36rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; }
+@media (max-width: 36rem) { dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin-bottom: .5rem; }
+  .wide { padding-right: 0; }
   .shares { grid-template-columns: 1fr auto; }
   .shares span:nth-child(3n + 1) { grid-column: 1 / -1; margin-top: .3rem; }
-  .strips { grid-template-columns: 1fr; } .tiles b { font-size: 1.25rem; }
+  .strips { grid-template-columns: minmax(0, 1fr); } .tiles b { font-size: 1.25rem; }
   .tiles { grid-template-columns: 1fr 1fr; } }
 @media print { body { max-width: none; margin: 0; font-size: 11px; } .plots { grid-template-columns: 1fr 1fr 1fr; }
   h2 { break-after: avoid; } * { print-color-adjust: exact; } }
