@@ -129,6 +129,34 @@ class Contacts:
         part = (limit - paid[full - 1]) / (paid[full] - paid[full - 1])
         return float(earned[full - 1] + part * (earned[full] - earned[full - 1])) / total
 
+    def curve(self) -> tuple[FloatArray, FloatArray]:
+        """Profit by how many are contacted, without a budget.
+
+        Returns
+        -------
+        contacted, profit : (g + 1,) customers, and money in all, at the end of each group of equal expected value per
+            money; from nobody on
+        """
+        if not len(self._rows):
+            return np.zeros(1), np.zeros(1)
+        return np.append(0.0, self._last + 1.0), np.append(0.0, np.cumsum(self._earned)[self._last])
+
+
+def profit_curve(y: ArrayLike, p: ArrayLike, campaign: Campaign) -> FloatArray:
+    """(g, 2) share of the customers contacted, and what came of it in money per customer of the base.
+
+    Customers who are not worth contacting at any budget are not on it.
+
+    Examples
+    --------
+    >>> one = Campaign(np.array([100.0, 100.0]), np.array([5.0]), np.array([0.5]), np.ones((2, 1), bool), budget=2.5)
+    >>> profit_curve([1, 0], [0.9, 0.2], one).tolist()
+    [[0.0, 0.0], [0.5, 22.5], [1.0, 20.0]]
+    """
+    labels, probabilities, _ = checked(y, p)
+    contacted, profit = Contacts(labels, probabilities, campaign).curve()
+    return np.column_stack([contacted, profit]) / len(labels)
+
 
 def campaign_profit(y: ArrayLike, p: ArrayLike, campaign: Campaign, weight: ArrayLike | None = None) -> float:
     """Money earned per customer of the base by spending the campaign's budget as these predictions say.

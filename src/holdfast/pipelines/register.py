@@ -10,9 +10,11 @@ from typing import Any
 
 from holdfast.artifacts.dataset import Dataset
 from holdfast.artifacts.files import write_text
+from holdfast.evaluation.campaign import profit_curve
 from holdfast.models.bundle import CARD_HTML, CARD_MD
 from holdfast.models.importance import even_sample, global_importance
 from holdfast.pipelines.bootstrap import Workspace
+from holdfast.pipelines.campaign import campaign_of
 from holdfast.pipelines.contest import evaluated_folder, unseen_file, write_unseen
 from holdfast.pipelines.judge import judge
 from holdfast.pipelines.materialize import MaterializeReport
@@ -151,6 +153,8 @@ def _told(workspace: Workspace, dataset: Dataset, rows: TrainingRows, plan: Fold
         project=workspace.name, manifest=bundle.manifest, metrics=bundle.metrics, dataset=dataset.manifest.to_json(),
         features=bundle.schema.names, importance=importance["measures"][:TOP_MEASURES],
         effects=importance["effects"][:TOP_EFFECTS], y=rows.y[measured.rows], p=measured.p,
+        profit=profit_curve(rows.y[measured.rows], measured.p, campaign_of(workspace.config, rows, measured.rows)),
+        currency=workspace.config.decisions.currency,
     )  # fmt: skip
 
 

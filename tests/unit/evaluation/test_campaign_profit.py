@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.errors import DataError
-from holdfast.evaluation.campaign import Campaign, TierRule, campaign_profit
+from holdfast.evaluation.campaign import Campaign, TierRule, campaign_profit, profit_curve
 
 
 def best_action(p, i, campaign):
@@ -118,3 +118,21 @@ def test_what_does_not_fit_together_is_refused():
         campaign_profit([0, 1, 1], [0.1, 0.2, 0.3], good)
     with pytest.raises(DataError, match="outside"):
         campaign_profit([0, 1], [0.1, 1.2], good)
+
+
+def test_the_curve_is_the_profit_at_every_budget():
+    rng = np.random.default_rng(3)
+    n = 200
+    y, p = (rng.random(n) < 0.3).astype(float), rng.random(n).round(2)
+    campaign = Campaign(rng.uniform(20, 200, n), np.array([4.0]), np.array([0.4]), np.ones((n, 1), bool), None)
+    curve = profit_curve(y, p, campaign)
+    assert curve[0].tolist() == [0.0, 0.0]
+    for share, profit in curve:
+        limited = Campaign(campaign.value, campaign.cost, campaign.retention, campaign.eligible, 4.0 * share)
+        assert campaign_profit(y, p, limited) == pytest.approx(profit)
+    assert campaign_profit(y, p, campaign) == pytest.approx(curve[-1, 1])
+
+
+def test_where_nobody_is_worth_contacting_the_curve_is_a_point():
+    campaign = Campaign(np.ones(3), np.array([5.0]), np.array([0.5]), np.ones((3, 1), bool), None)
+    assert profit_curve(np.array([1.0, 0, 1]), np.full(3, 0.5), campaign).tolist() == [[0.0, 0.0]]
