@@ -1,14 +1,18 @@
-"""What every benchmark prints first: the machine and the versions. No dates: the same run prints the same text."""
+"""What benchmarks share: the machine and the versions, printed first (no dates), memory, and peers' environments."""
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
+import venv
 from importlib.metadata import version
 from pathlib import Path
 
 LIBRARIES = ("holdfast", "numpy", "duckdb", "lightgbm", "xgboost-cpu")
 GIB = 1024**3
+HERE = Path(__file__).resolve().parent
 
 
 def machine() -> str:
@@ -30,3 +34,18 @@ def peak_memory() -> float:
         return float("nan")
     kib = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
     return kib * 1024 / GIB
+
+
+def peers_python(folder: Path, requirements: str, *, make: bool) -> Path:
+    """The Python of the peers' environment, made and filled where asked for: it shares nothing with ours.
+
+    Parameters
+    ----------
+    requirements : the name in requirements-NAME.txt
+    """
+    python = folder / "bin" / "python"
+    if make:
+        venv.create(folder, with_pip=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", "-r", str(HERE / f"requirements-{requirements}.txt")]
+        subprocess.run(install, check=True, stdout=sys.stderr)
+    return python

@@ -20,17 +20,15 @@ import argparse
 import json
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-import venv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from _shared import machine, peak_memory
+from _shared import machine, peak_memory, peers_python
 from holdfast.artifacts.dataset import Dataset
 from holdfast.features.compute import compute, window_lengths
 from holdfast.pipelines.bootstrap import Workspace, open_workspace
@@ -63,7 +61,7 @@ def main() -> None:
     print(machine())
     broken: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
-        python = peers_python(args.peers or Path(scratch) / "peers", make=args.peers is None)
+        python = peers_python(args.peers or Path(scratch) / "peers", "peers", make=args.peers is None)
         for customers, peers in ((args.customers, ("pandas",)), (args.small, ("feast", "featuretools"))):
             broken += measure(Path(scratch) / str(customers), customers, peers, python, args.repeats)
     print(f"peak memory of this process {peak_memory():.2f} GiB")
@@ -168,16 +166,6 @@ def company(root: Path, customers: int) -> Workspace:
     for name in ("data", "features", "training", "scoring", "decisions", "monitoring", "serving"):
         (conf / f"{name}.yaml").write_text(files.get(name, "{}\n"))
     return open_workspace("peers", root=root)
-
-
-def peers_python(folder: Path, *, make: bool) -> Path:
-    """The Python of the peers' environment, made and filled where asked for: it shares nothing with ours."""
-    python = folder / "bin" / "python"
-    if make:
-        venv.create(folder, with_pip=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "-r", str(HERE / "requirements-peers.txt")]
-        subprocess.run(install, check=True, stdout=sys.stderr)
-    return python
 
 
 if __name__ == "__main__":

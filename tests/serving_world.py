@@ -15,7 +15,7 @@ from holdfast.artifacts.batches import DECISION_SCHEMA, SCORE_SCHEMA
 from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
 from holdfast.clock import naive
 from holdfast.models.bundle import Bundle, Provenance
-from holdfast.models.calibrate import Sigmoid
+from holdfast.models.calibrate import Shifted, Sigmoid
 from holdfast.models.encode import Encoder
 from holdfast.models.reference import reference_of
 from holdfast.models.registry import make_estimator
@@ -67,7 +67,8 @@ def train(seed: int = 3, *, estimator: str = "xgboost") -> Bundle:
     x = encoder.transform(table)
     model = make_estimator(estimator, params).fit(x, y, seed=seed, categorical=encoder.categorical)
     provenance = Provenance(f"dataset{seed}", "c0ffee", "0.1.0", estimator, seed, params, {"numpy": np.__version__})
-    return Bundle(encoder, model, Sigmoid(-0.1, 0.9), reference_of(table, SCHEMA), {"roc_auc": 0.7}, provenance)
+    calibrator = Shifted(Sigmoid(-0.1, 0.9), (0.1, 0.0, 0.2, *[-0.1] * 9))  # another in each of the first months
+    return Bundle(encoder, model, calibrator, reference_of(table, SCHEMA), {"roc_auc": 0.7}, provenance)
 
 
 @dataclass
@@ -90,7 +91,7 @@ class World:
         """Write the bundle and a generation of its scores, without switching to it."""
         bundle.save(self.models / version)
         features = feature_table(ids, features_seed)
-        p = bundle.predict(features)
+        p = bundle.predict(features.append_column("cutoff", [[naive(CUTOFF)] * len(ids)]))
         tier = np.where(p > np.quantile(p, 0.7), "high", "low")
         n = len(ids)
         common = {"customer_id": ids, "cutoff": [naive(CUTOFF)] * n, "probability": p, "tier": tier}

@@ -26,7 +26,7 @@ from typing import Any
 
 EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "sqlite3.connect", "os.truncate"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-LIBRARIES = ("holdfast.pipelines.run", "holdfast.cli.render.summary", "mlflow", "xgboost", "lightgbm", "woodelf")
+LIBRARIES = ("holdfast.pipelines.run", "holdfast.cli.render.summary", "mlflow", "xgboost", "lightgbm")
 
 Attempt = tuple[int, int]
 

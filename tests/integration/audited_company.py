@@ -30,6 +30,7 @@ SETS = (
     "data.simulate.customers=600",
     "data.simulate.months=24",
     "data.complete_through=2024-01-08",
+    "training.estimators.rfm.features=[]",
     "training.estimators.xgboost.params.rounds=10",
     "training.estimators.lightgbm.params.rounds=10",
     "training.folds.validation_cutoffs=2",

@@ -20,6 +20,7 @@ from holdfast.pipelines.train import train
 pytestmark = pytest.mark.slow
 
 FILE = "cdnow/CDNOW_master.txt"
+UNTUNED = "training.tuning.trials=0"  # the search takes minutes: benchmarks/cdnow.py has it
 KNOWN = {
     "1998-01-01": (6_343, 0.596, 0.697), "1998-02-01": (5_961, 0.582, 0.702), "1998-03-01": (5_937, 0.587, 0.714),
     "1998-04-01": (6_055, 0.615, 0.722),
@@ -38,7 +39,7 @@ def opened(
     spaces: list[Workspace] = []
 
     def opened(*sets: str) -> Workspace:
-        spaces.append(open_workspace("cdnow", root=home, environ={}, sets=list(sets)))
+        spaces.append(open_workspace("cdnow", root=home, environ={}, sets=[UNTUNED, *sets]))
         return spaces[-1]
 
     import_dataset(opened(), "cdnow", shared_data(FILE))
@@ -79,7 +80,7 @@ def test_trained_on_purged_earlier_cutoffs_it_reaches_what_honest_models_reach(
 
 def test_the_whole_run(root: Path, shared_data: Callable[[str], Path], tmp_path: Path) -> None:
     shutil.copytree(root / "conf" / "cdnow", tmp_path / "conf" / "cdnow")
-    workspace = open_workspace("cdnow", root=tmp_path, environ={})
+    workspace = open_workspace("cdnow", root=tmp_path, environ={}, sets=[UNTUNED])
     import_dataset(workspace, "cdnow", shared_data(FILE))
     summary = run(workspace).to_json()
     workspace.state.close()

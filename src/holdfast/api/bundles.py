@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from anyio import to_thread
 from holdfast.api.edge import trace_without_values
 from holdfast.api.metrics import Metrics
 from holdfast.api.problems import RETRY_SECONDS, Unavailable
+from holdfast.clock import naive
 from holdfast.errors import HoldfastError, StoreError
 from holdfast.models.bundle import Bundle
 from holdfast.stores.online import GenerationMeta
@@ -28,14 +30,19 @@ NO_BUNDLE = "no model is loaded: the bundle that the online store names cannot b
 
 @dataclass(frozen=True)
 class Loaded:
-    """A bundle and the version it serves as."""
+    """A bundle, the version it serves as, and the cutoff of the generation it made: a probability is of a month."""
 
     bundle: Bundle
     version: str
+    cutoff: datetime
 
     @property
     def sha256(self) -> str:
         return self.bundle.sha256
+
+    def dated(self, table: pa.Table) -> pa.Table:
+        """Features with the generation's ``cutoff``, so that they are scored as the batch was."""
+        return table.append_column("cutoff", [[naive(self.cutoff)] * table.num_rows])
 
 
 class Bundles:
@@ -68,7 +75,8 @@ class Bundles:
             It cannot be read, or is another than the generation says.
         """
         last = self._last
-        if last is not None and (last.sha256, last.version) == (meta.bundle_sha256, meta.model_version):
+        wanted = (meta.bundle_sha256, meta.model_version, meta.cutoff)
+        if last is not None and (last.sha256, last.version, last.cutoff) == wanted:
             return last
         return await to_thread.run_sync(self._load, meta)
 
@@ -84,7 +92,7 @@ class Bundles:
                 self._loaded[bundle.sha256] = bundle
                 for sha256 in list(self._loaded)[:-KEPT]:
                     del self._loaded[sha256]
-            self._last = Loaded(bundle, meta.model_version)
+            self._last = Loaded(bundle, meta.model_version, meta.cutoff)
             return self._last
 
     def _read(self, meta: GenerationMeta) -> Bundle:

@@ -43,7 +43,7 @@ async def _of_rows(serving: Serving, rows: list[dict[str, Any]], top: int) -> Ex
     serving.check_batch(WHERE, len(rows), MAX_EXPLAINED)
     loaded = await serving.model()
     table = table_of(rows, loaded.bundle.schema)
-    found = await to_thread.run_sync(explain, loaded.bundle, table, top)
+    found = await to_thread.run_sync(explain, loaded.bundle, loaded.dated(table), top)
     return Explanations(explanations=found, model=Model(version=loaded.version, bundle_sha256=loaded.sha256))
 
 
@@ -59,12 +59,12 @@ async def _of_customer(serving: Serving, customer_id: str, top: int) -> Explanat
     with serving.store.guard():  # features that do not fit their own bundle
         schema = loaded.bundle.schema
         table = pa.table([pa.array([features[f.name]], f.arrow_type) for f in schema], names=schema.names)
-    found = await to_thread.run_sync(explain, loaded.bundle, table, top, customer_id)
+    found = await to_thread.run_sync(explain, loaded.bundle, loaded.dated(table), top, customer_id)
     return Explanations(explanations=found, model=model_of(meta), freshness=freshness, generation=meta.generation)
 
 
 def explain(bundle: Bundle, table: pa.Table, top: int, customer_id: str | None = None) -> list[Explanation]:
-    """Explanations of rows of the bundle's schema."""
+    """Explanations of rows of the bundle's schema, and ``cutoff`` where it is known."""
     parts, base = bundle.contributions(table)
     schema, typicals = bundle.schema, bundle.typicals
     raises = reasons(parts, schema, table, typicals, top, "raises")

@@ -9,11 +9,11 @@ from fastapi import APIRouter
 
 from holdfast.api.answers import ComputedScore, ComputedScores, Model, StoredScore, StoredScores
 from holdfast.api.asked import ScoreRequest
+from holdfast.api.bundles import Loaded
 from holdfast.api.customers import stored_score
 from holdfast.api.openapi import problems
 from holdfast.api.rows import WHERE, table_of
 from holdfast.api.serving import INLINE_ROWS, Serving, model_of
-from holdfast.models.bundle import Bundle
 
 
 def routes(serving: Serving) -> APIRouter:
@@ -55,9 +55,9 @@ async def _computed(serving: Serving, rows: list[dict[str, Any]]) -> ComputedSco
     serving.check_batch(WHERE, len(rows))
     loaded = await serving.model()
     if len(rows) <= INLINE_ROWS:
-        found = _predict(loaded.bundle, rows)
+        found = _predict(loaded, rows)
     else:
-        found = await to_thread.run_sync(_predict, loaded.bundle, rows)
+        found = await to_thread.run_sync(_predict, loaded, rows)
     serving.metrics.scores("computed", found)
     return ComputedScores(
         scores=[ComputedScore(probability=p) for p in found],
@@ -65,6 +65,6 @@ async def _computed(serving: Serving, rows: list[dict[str, Any]]) -> ComputedSco
     )
 
 
-def _predict(bundle: Bundle, rows: list[dict[str, Any]]) -> list[float]:
-    found: list[float] = bundle.predict(table_of(rows, bundle.schema)).tolist()
+def _predict(loaded: Loaded, rows: list[dict[str, Any]]) -> list[float]:
+    found: list[float] = loaded.bundle.predict(loaded.dated(table_of(rows, loaded.bundle.schema))).tolist()
     return found

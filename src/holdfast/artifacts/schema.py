@@ -79,6 +79,10 @@ class FeatureSchema:
         """The same schema less the named features."""
         return FeatureSchema(tuple(f for f in self.features if f.name not in set(names)))
 
+    def only(self, names: Sequence[str]) -> FeatureSchema:
+        """The named features, in this schema's order."""
+        return FeatureSchema(tuple(f for f in self.features if f.name in set(names)))
+
     def to_json(self) -> list[dict[str, Any]]:
         return [asdict(f) for f in self.features]
 

@@ -48,7 +48,8 @@ class SplitRecord:
     def of(cls, metrics: Mapping[str, Any], *, version: int | None = None) -> SplitRecord:
         """The record in a bundle's metrics (`holdfast.training.trainer`)."""
         folds = metrics["folds"]
-        listed = [*folds["validation"], folds["final"]]
+        again = [metrics["refit"]["fold"]] if "refit" in metrics else []
+        listed = [*folds["validation"], folds["final"], *again]
         complete = all("test_cutoffs" in f for f in listed)
         return cls(
             version,

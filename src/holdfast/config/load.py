@@ -83,7 +83,7 @@ def load(folder: Path, *, sets: Sequence[str] = (), environ: Mapping[str, str]) 
     ----------
     folder : holds ``data.yaml`` and the other section files; scoring, monitoring and serving may be absent
     sets : ``section.key=value`` words of ``--set``, values in YAML; a later one wins
-    environ : ``HOLDFAST__SECTION__KEY`` variables (values in YAML) and ``HOLDFAST_DATABASE_URL``
+    environ : ``HOLDFAST__SECTION__KEY`` variables (values in YAML), and the variables of `tree.SECRETS`
 
     Raises
     ------

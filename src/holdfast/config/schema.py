@@ -11,6 +11,7 @@ from holdfast.config.data import CustomersTable, DataSection, EventsTable, Histo
 from holdfast.config.expression import Expression
 from holdfast.config.features import FeaturesSection
 from holdfast.config.learning import ScoringSection, TrainingSection
+from holdfast.config.parameters import parameter_problems, search_problems
 from holdfast.errors import did_you_mean
 
 SECTIONS = ("data", "features", "training", "scoring", "decisions", "monitoring", "serving")
@@ -30,6 +31,7 @@ class Config(Section):
     def problems(self) -> list[str]:
         """References between sections that lead nowhere, each as ``key.path: what; did you mean``."""
         return [
+            *_estimator_problems(self),
             *_measure_problems(self),
             *_value_problems(self),
             *_attribute_problems(self),
@@ -39,11 +41,25 @@ class Config(Section):
     def hash(self, *sections: str) -> str:
         """A sha256 of the named sections (all by default), independent of file layout and order.
 
-        The engine is no part of it: results do not depend on where they are computed.
+        The engine is no part of it: results do not depend on where they are computed. Nor is what becomes of a
+        version later: where MLflow is told of it, and how long its bundle is kept.
         """
-        found = self.model_dump(mode="json", include=set(sections or SECTIONS), exclude={"data": {"engine"}})
+        exclude = {"data": {"engine"}, "training": {"mlflow_uri", "retention"}}
+        found = self.model_dump(mode="json", include=set(sections or SECTIONS), exclude=exclude)
         text = json.dumps(found, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _estimator_problems(config: Config) -> list[str]:
+    return [
+        f"training.estimators.{name}.{key}.{parameter}: {what}" + (f"; {fix}" if fix else "")
+        for name, estimator in config.training.estimators.items()
+        for key, problems in (
+            ("params", parameter_problems(name, estimator.params)),
+            ("search", search_problems(name, estimator.search)),
+        )
+        for parameter, what, fix in problems
+    ]
 
 
 def _measure_problems(config: Config) -> list[str]:

@@ -14,9 +14,11 @@ from holdfast.errors import Problem, did_you_mean
 ENVIRONMENT_PREFIX = "HOLDFAST__"
 HOME_VARIABLE = "HOLDFAST_HOME"
 """The folder that holds ``conf/`` and ``var/``."""
-DATABASE_URL = "HOLDFAST_DATABASE_URL"
-SECRETS: frozenset[KeyPath] = frozenset({("serving", "database_url")})
-"""Keys that come from the environment only and are never shown."""
+SECRETS: dict[KeyPath, str] = {
+    ("serving", "database_url"): "HOLDFAST_DATABASE_URL",
+    ("training", "mlflow_uri"): "HOLDFAST_MLFLOW_URI",
+}
+"""Keys that come from the environment only and are never shown, with their variables."""
 
 
 @dataclass
@@ -55,29 +57,30 @@ class Tree:
         for path, line in document.lines.items():
             if path:
                 self.origins[(section, *path)] = f"{shown_as}:{line}"
-        for secret in SECRETS:
+        for secret, variable in SECRETS.items():
             if secret[0] == section and value.get(secret[1]) is not None:
                 # The value is dropped so that no later message can show it.
                 self.problems.append(
                     Problem(
                         self.where(secret),
                         "is a secret and may not be in a file",
-                        f"Set it in the environment: {DATABASE_URL}.",
+                        f"Set it in the environment: {variable}.",
                     )
                 )
                 del value[secret[1]]
         self.values[section] = value
 
     def apply_environment(self, environ: Mapping[str, str]) -> None:
-        """Override from ``HOLDFAST__SECTION__KEY`` variables and `DATABASE_URL`."""
+        """Override from ``HOLDFAST__SECTION__KEY`` variables and those of `SECRETS`."""
         for name in sorted(n for n in environ if n.startswith(ENVIRONMENT_PREFIX)):
             parts = name.removeprefix(ENVIRONMENT_PREFIX).split("__")
             origin = f"environment {name}"
             path = self._as_written(parts)
             if self._names_a_key(path, origin):
                 self._override(path, environ[name], origin)
-        if environ.get(DATABASE_URL):  # empty is unset: compose files pass absent variables on as empty
-            self._override(("serving", "database_url"), environ[DATABASE_URL], f"environment {DATABASE_URL}")
+        for secret, variable in SECRETS.items():
+            if environ.get(variable):  # empty is unset: compose files pass absent variables on as empty
+                self._override(secret, environ[variable], f"environment {variable}")
 
     def apply_sets(self, sets: Sequence[str]) -> None:
         """Override from ``--set section.key=value`` words."""
@@ -86,7 +89,7 @@ class Tree:
             path = tuple(part.strip() for part in key.split("."))
             if path in SECRETS:
                 self.problems.append(
-                    Problem(f"--set {key}", "is a secret: others can read a command line", f"Set {DATABASE_URL}.")
+                    Problem(f"--set {key}", "is a secret: others can read a command line", f"Set {SECRETS[path]}.")
                 )
             elif not equals:
                 self.problems.append(Problem(f"--set {key}", "has no value", "Write --set section.key=value."))

@@ -75,28 +75,33 @@ def compute_options(
     """
     names = tuple(config.actions)
     _check(names, features, effects, config)
-    eligible = np.empty((len(probability), len(names)), dtype=np.bool_)
+    eligible = open_by_features(features, config)
     notes: list[str] = []
     for j, (name, action) in enumerate(config.actions.items()):
-        open_to = np.ones(len(probability), dtype=np.bool_)
         if action.tiers:
-            open_to &= _is_in(tier, action.tiers)
+            eligible[:, j] &= _is_in(tier, action.tiers)
         for feature, values in action.when.items():
-            column = features.column(feature)
-            open_to &= _is_in(column, values)
-            seen = set(pc.unique(column).to_pylist())
+            seen = set(pc.unique(features.column(feature)).to_pylist())
             notes += [
                 f"actions.{name}.when.{feature}: no customer has '{v}'; {did_you_mean(v, seen - {None})}"
                 for v in values
                 if v not in seen
             ]
-        eligible[:, j] = open_to
     retention = np.array([effects[name].retention for name in names])
     cost = np.array([config.actions[name].cost for name in names])
     value = (probability * clv)[:, None] * retention - cost
     with np.errstate(invalid="ignore"):
         worth = eligible & (value > 0) & (clv > 0)[:, None] & (retention > 0)
     return Options(names, eligible, worth, value, retention, cost, tuple(notes))
+
+
+def open_by_features(features: pa.Table, config: DecisionsSection) -> NDArray[np.bool_]:
+    """(n, k) whether each action is open to the customer by its ``when``, whatever the tier."""
+    found = np.ones((features.num_rows, len(config.actions)), dtype=np.bool_)
+    for j, action in enumerate(config.actions.values()):
+        for feature, values in action.when.items():
+            found[:, j] &= _is_in(features.column(feature), values)
+    return found
 
 
 def _is_in(column: pa.ChunkedArray, values: list[str]) -> NDArray[np.bool_]:

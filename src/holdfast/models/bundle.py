@@ -9,6 +9,7 @@
     reference.json           typical values, ranges, and whatever training adds for monitoring
     metrics.json             what was measured before it was kept
     golden.json              made-up rows and the answers to them, checked wherever the bundle is loaded
+    card.md, card.html       the model card, without the version and the gate's verdict, which come later
     manifest.json            where it came from, and the sha256 of every file above
 
 The manifest's own sha256 is the bundle's. There is no wall clock in it: equal training gives equal bytes.
@@ -36,11 +37,13 @@ from holdfast.models.estimator import FittedModel
 from holdfast.models.explain import DEFAULT_TOP, Direction, Reason, Value, explained, reasons
 from holdfast.models.folder import MANIFEST, read_folder, write_folder
 from holdfast.models.golden import check_golden, golden_sample
+from holdfast.models.prior import month_of
 from holdfast.models.registry import load_fitted
 
 FORMAT = "holdfast-bundle-2"
 ENCODER, CALIBRATOR, SCHEMA = "encoder.json", "calibrator.json", "schema.json"
 REFERENCE, METRICS, GOLDEN = "reference.json", "metrics.json", "golden.json"
+CARD_MD, CARD_HTML = "card.md", "card.html"
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Bundle:
     metrics : JSON
     provenance : where it came from
     written_golden : the golden sample as it was written; by default it is made
+    card : the model card's text by file name, `CARD_MD` and `CARD_HTML`; for people, so nothing here reads it
     """
 
     encoder: Encoder
@@ -86,6 +90,7 @@ class Bundle:
     metrics: Mapping[str, Any]
     provenance: Provenance
     written_golden: Mapping[str, Any] | None = None
+    card: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def schema(self) -> FeatureSchema:
@@ -101,14 +106,26 @@ class Bundle:
         return self.model.margin(self.encoder.transform(table))
 
     def predict(self, table: pa.Table) -> FloatArray:
-        """Calibrated probabilities of churn, (n,), strictly between 0 and 1."""
-        return self.calibrator.probability(self.margin(table))
+        """Calibrated probabilities of churn, (n,), strictly between 0 and 1.
+
+        With a column ``cutoff`` they are those of its month; without, of an average month.
+        """
+        known = "cutoff" in table.column_names
+        month = month_of(table.column("cutoff").to_numpy().astype("datetime64[us]")) if known else None
+        return self.calibrator.probability(self.margin(table), month)
 
     def contributions(self, table: pa.Table) -> tuple[FloatArray, float]:
         """Exact contributions by feature, (n, n_features) log-odds, and the base they start from."""
         parts = explained(self.model, self.encoder.transform(table))
         base = float(parts[0, -1]) if len(parts) else float("nan")
         return self.encoder.collapse(parts[:, :-1]), base
+
+    def scored(self, table: pa.Table) -> tuple[FloatArray, FloatArray]:
+        """Calibrated probabilities, (n,), and the contributions to their margins, (n, n_features), in one pass."""
+        x = self.encoder.transform(table)
+        margin = self.model.margin(x)
+        parts = explained(self.model, x, margin)
+        return self.calibrator.probability(margin), self.encoder.collapse(parts[:, :-1])
 
     def explain(self, table: pa.Table, top: int = DEFAULT_TOP, direction: Direction = "raises") -> list[list[Reason]]:
         """Up to ``top`` reasons of each row, strongest first."""
@@ -132,6 +149,7 @@ class Bundle:
             REFERENCE: _json(self.reference),
             METRICS: _json(self.metrics),
             GOLDEN: _json(self.golden),
+            **{name: text.encode() for name, text in self.card.items()},
         }
         files[MANIFEST] = _json(
             {
@@ -210,6 +228,7 @@ class Bundle:
             _read(files, METRICS),
             provenance,
             _read(files, GOLDEN),
+            {name: files[name].decode() for name in (CARD_MD, CARD_HTML) if name in files},
         )
         # what is written again from here must be what was read
         if bundle._files[MANIFEST] != files[MANIFEST]:

@@ -15,23 +15,29 @@ from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 from scipy.special import expit
 
-from holdfast.errors import DataError, Problem, StoreError
+from holdfast.errors import StoreError
 from holdfast.evaluation.arrays import FloatArray, IntArray, checked
 from holdfast.evaluation.calibration import logit_line
 from holdfast.evaluation.ranking import row_log_loss
+from holdfast.models.prior import MAX_MARGIN, YEAR, shifted_odds
 
 MIN_POSITIVES = 30  # of each class: below this even two parameters are noise
 MIN_POSITIVES_ISOTONIC = 200
 FOLDS = 5
+MAX_OFFSET = 10.0  # in log-odds: no business moves so far
 
 
 class Calibrator(Protocol):
     """A non-decreasing map from log-odds to probabilities strictly between 0 and 1."""
 
-    kind: ClassVar[str]
+    @property
+    def kind(self) -> str: ...
 
-    def probability(self, margin: FloatArray) -> FloatArray:
-        """(n,) margins to (n,) probabilities."""
+    def probability(self, margin: FloatArray, month: IntArray | None = None) -> FloatArray:
+        """(n,) margins to (n,) probabilities; ``month`` (n,) since January 1970 matters to `Shifted` alone."""
+
+    def shifted(self, by: float) -> Calibrator:
+        """The same with all log-odds moved by a constant."""
 
     def to_json(self) -> dict[str, Any]: ...
 
@@ -42,8 +48,11 @@ class Identity:
 
     kind: ClassVar[str] = "identity"
 
-    def probability(self, margin: FloatArray) -> FloatArray:
+    def probability(self, margin: FloatArray, month: IntArray | None = None) -> FloatArray:
         return np.asarray(expit(_bounded(margin)), dtype=np.float64)
+
+    def shifted(self, by: float) -> Calibrator:
+        return Sigmoid(by, 1.0) if by else self
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind}
@@ -57,8 +66,11 @@ class Sigmoid:
     slope: float
     kind: ClassVar[str] = "sigmoid"
 
-    def probability(self, margin: FloatArray) -> FloatArray:
+    def probability(self, margin: FloatArray, month: IntArray | None = None) -> FloatArray:
         return np.asarray(expit(_bounded(self.intercept + self.slope * margin)), dtype=np.float64)
+
+    def shifted(self, by: float) -> Calibrator:
+        return Sigmoid(self.intercept + by, self.slope)
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "intercept": self.intercept, "slope": self.slope}
@@ -75,8 +87,12 @@ class Isotonic:
     probabilities: tuple[float, ...]
     kind: ClassVar[str] = "isotonic"
 
-    def probability(self, margin: FloatArray) -> FloatArray:
+    def probability(self, margin: FloatArray, month: IntArray | None = None) -> FloatArray:
         return np.asarray(np.interp(margin, self.margins, self.probabilities), dtype=np.float64)
+
+    def shifted(self, by: float) -> Calibrator:
+        p = np.maximum.accumulate(shifted_odds(np.array(self.probabilities), by))  # rounding must not turn ties round
+        return Isotonic(self.margins, tuple(p.tolist()))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -86,7 +102,40 @@ class Isotonic:
         }
 
 
-MAX_MARGIN = 30.0  # expit(30) is 1 - 1e-13: still not 1 in float64
+@dataclass(frozen=True)
+class Shifted:
+    """A calibrator whose log-odds are moved by what the calendar month is expected to add (`holdfast.models.prior`).
+
+    Attributes
+    ----------
+    shape : what turns margins into probabilities
+    offsets : 12 log-odds, January first
+    """
+
+    shape: Calibrator
+    offsets: tuple[float, ...]
+
+    @property
+    def kind(self) -> str:
+        """The shape's: a shift keeps it."""
+        return self.shape.kind
+
+    def probability(self, margin: FloatArray, month: IntArray | None = None) -> FloatArray:
+        """Without months, those of an average month."""
+        if month is None:
+            return self.shape.shifted(float(np.mean(self.offsets))).probability(margin)
+        out: FloatArray = np.empty(len(margin))
+        for number, by in enumerate(self.offsets):
+            mine = month % YEAR == number
+            if mine.any():
+                out[mine] = self.shape.shifted(by).probability(margin[mine])
+        return out
+
+    def shifted(self, by: float) -> Calibrator:
+        return Shifted(self.shape, tuple(o + by for o in self.offsets))
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.shape.to_json(), "offsets": list(self.offsets)}
 
 
 def _bounded(margin: FloatArray) -> FloatArray:
@@ -198,7 +247,11 @@ def _folds(code: IntArray, folds: int) -> IntArray:
 def calibrator_from_json(body: Mapping[str, Any]) -> Calibrator:
     """Read what ``to_json`` wrote; StoreError if it is not that, or is not monotone within (0, 1)."""
     try:
-        kind = body["kind"]
+        if "offsets" in body:
+            offsets = tuple(float(v) for v in body["offsets"])
+            if len(offsets) == YEAR and all(abs(v) <= MAX_OFFSET for v in offsets):
+                return Shifted(calibrator_from_json({k: v for k, v in body.items() if k != "offsets"}), offsets)
+        kind = None if "offsets" in body else body["kind"]
         if kind == Identity.kind:
             return Identity()
         if kind == Sigmoid.kind and float(body["slope"]) > 0:
@@ -212,30 +265,3 @@ def calibrator_from_json(body: Mapping[str, Any]) -> Calibrator:
     except (KeyError, TypeError, ValueError):
         pass
     raise StoreError("this is not a calibrator file", fix="Train the model again")
-
-
-def prior_shift(p: ArrayLike, from_rate: float, to_rate: float) -> FloatArray:
-    """Correct probabilities for another base rate (Saerens, Latinne and Decaestecker 2002, formula 4).
-
-    The odds are multiplied by ``odds(to_rate) / odds(from_rate)``: right when only the share of churners
-    changed and not how they look.
-
-    Parameters
-    ----------
-    p : (n,) probabilities
-    from_rate, to_rate : base rates p was calibrated on, and wanted; strictly between 0 and 1
-
-    Examples
-    --------
-    >>> [round(float(v), 6) for v in prior_shift([0.5, 0.1], 0.5, 0.1)]
-    [0.1, 0.012195]
-    """
-    if not (0 < from_rate < 1 and 0 < to_rate < 1):
-        raise DataError(
-            "base rates cannot be shifted",
-            [Problem("prior_shift", f"{from_rate!r} and {to_rate!r} must lie strictly between 0 and 1")],
-        )
-    ratio = to_rate / (1 - to_rate) * (1 - from_rate) / from_rate
-    q = np.asarray(p, dtype=np.float64)
-    out: FloatArray = q * ratio / (q * ratio + (1 - q))
-    return out

@@ -1,7 +1,7 @@
 """What every model is: something that fits a matrix and answers in log-odds, with exact contributions.
 
 The matrix is float32 (n, f): NaN is missing, category columns hold whole-number codes from 0 (see `encode`).
-Implementations: `xgboost_model`, `lightgbm_model`, `logistic`. All run one suite:
+Implementations: `xgboost_model`, `lightgbm_model`, `logistic`, `rfm`. All run one suite:
 ``tests/conformance/test_estimators.py``.
 """
 
@@ -88,6 +88,7 @@ class Estimator(Protocol):
         categorical: Sequence[int] = (),
         monotone: Sequence[int] | None = None,
         valid: Validation | None = None,
+        threads: int = 1,
     ) -> FittedModel:
         """Fit. The same arguments give a model of the same bytes, whatever the number of threads.
 
@@ -100,6 +101,7 @@ class Estimator(Protocol):
         categorical : columns of x that hold category codes
         monotone : (f,) of -1, 0, 1: the direction in which the margin may move as a column rises
         valid : rows for early stopping; without them every round is kept
+        threads : how many may work on it
 
         Raises
         ------

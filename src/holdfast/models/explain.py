@@ -66,8 +66,12 @@ class RankedReasons:
     contribution: FloatArray
 
 
-def explained(model: FittedModel, x: Matrix) -> FloatArray:
+def explained(model: FittedModel, x: Matrix, margin: FloatArray | None = None) -> FloatArray:
     """Exact contributions of a matrix, (n, f + 1) with the base last, checked to add up to the margin.
+
+    Parameters
+    ----------
+    margin : (n,) of the same rows, where it is known already
 
     Raises
     ------
@@ -76,7 +80,7 @@ def explained(model: FittedModel, x: Matrix) -> FloatArray:
         reads it do not belong together.
     """
     parts = model.contributions(x)
-    gap = np.abs(parts.sum(axis=1) - model.margin(x))
+    gap = np.abs(parts.sum(axis=1) - (model.margin(x) if margin is None else margin))
     if len(gap) and not gap.max() <= TOLERANCE:
         raise HoldfastError(
             f"contributions of {model.name} do not add up: {int((~(gap <= TOLERANCE)).sum())} of {len(gap)} "

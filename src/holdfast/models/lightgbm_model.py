@@ -35,8 +35,11 @@ class LightGBM:
     subsample, colsample, l1, l2, max_bin : ``bagging_fraction``, ``feature_fraction``, ``lambda_l1``,
         ``lambda_l2``, ``max_bin``
     early_stopping : rounds without a better validation log loss before stopping
-    threads : for fitting; ``deterministic`` with ``force_col_wise`` makes the result independent of it, since each
-        column's histogram is summed by one thread (row-wise gave the same bytes and took 1.4 times as long)
+
+    Notes
+    -----
+    ``deterministic`` with ``force_col_wise`` makes the result independent of the number of threads, since each column's
+    histogram is summed by one thread (row-wise gave the same bytes and took 1.4 times as long).
     """
 
     name: ClassVar[str] = "lightgbm"
@@ -53,7 +56,6 @@ class LightGBM:
     l2: float = 1.0
     max_bin: int = 255
     early_stopping: int = 30
-    threads: int = 1
 
     def fit(
         self,
@@ -65,6 +67,7 @@ class LightGBM:
         categorical: Sequence[int] = (),
         monotone: Sequence[int] | None = None,
         valid: Validation | None = None,
+        threads: int = 1,
     ) -> LightGBMModel:
         """See :meth:`holdfast.models.estimator.Estimator.fit`."""
         data = check_training(x, y, weight=weight, categorical=categorical, monotone=monotone, valid=valid)
@@ -82,7 +85,7 @@ class LightGBM:
             "lambda_l1": self.l1,
             "lambda_l2": self.l2,
             "max_bin": self.max_bin,
-            "num_threads": self.threads,
+            "num_threads": threads,
             "seed": seed,
             "deterministic": True,
             "force_col_wise": True,

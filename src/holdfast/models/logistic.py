@@ -8,7 +8,6 @@ Everything is stored as JSON, and every term is given back to the column it came
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,19 +15,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships none
 
 from holdfast.errors import StoreError
 from holdfast.evaluation.arrays import FloatArray
 from holdfast.models.estimator import Matrix, ModelFile, Validation, check_matrix, check_training
+from holdfast.models.newton import logistic_regression
 
 FORMAT = "holdfast-logistic-1"
-NEWTON_STEPS = 50
-TOLERANCE = 1e-10  # of the gradient's largest entry, per row
 VALUE, MISSING = -2, -1  # what a term is, where it is not the indicator of a category code
 CHUNK_ROWS = 4_096
-_ONE_FIT = threading.Lock()
 CLIP = 10.0  # standard deviations; one wild value must not decide a customer's score
 
 
@@ -113,11 +108,12 @@ class Logistic:
         categorical: Sequence[int] = (),
         monotone: Sequence[int] | None = None,
         valid: Validation | None = None,
+        threads: int = 1,
     ) -> LogisticModel:
         """See :meth:`holdfast.models.estimator.Estimator.fit`.
 
-        Nothing here is random and nothing stops early: ``seed`` and ``valid`` are not used. A coefficient of
-        the wrong sign for ``monotone`` is held at zero, and the rest fitted again.
+        Nothing here is random and nothing stops early: ``seed``, ``valid`` and ``threads`` are not used. ``monotone``
+        bounds the sign of a number's coefficient; the fit is the optimum within those bounds.
         """
         data = check_training(x, y, weight=weight, categorical=categorical, monotone=monotone, valid=valid)
         design = _design(data.x, data.categorical)
@@ -125,50 +121,8 @@ class Logistic:
         sign = np.zeros(len(design.source))
         if data.monotone is not None:
             sign = np.where(design.code == VALUE, np.array(data.monotone)[design.source], 0)
-        # BLAS adds in another order on another number of threads. Its limit is the whole process's, so one
-        # fit at a time: another would lift the limit when it ends
-        with _ONE_FIT, threadpool_limits(limits=1, user_api="blas"):
-            z = design.terms(data.x)
-            free = np.ones(len(sign), dtype=np.bool_)
-            while True:
-                intercept, coef = _newton(z[:, free], data.y, w, self.l2)
-                full = np.zeros(len(sign))
-                full[free] = coef
-                wrong = full * sign < 0
-                if not wrong.any():
-                    break
-                free &= ~wrong
-        return LogisticModel(_file(design, intercept, full))
-
-
-def _newton(z: FloatArray, y: FloatArray, w: FloatArray, l2: float) -> tuple[float, FloatArray]:
-    """Minimise the penalised log loss: Newton's method with step halving. The problem is strictly convex."""
-    a = np.column_stack([np.ones(len(y)), z])
-    penalty = np.full(a.shape[1], l2)
-    penalty[0] = 1e-9  # keeps the Hessian invertible and the intercept free
-    beta = np.zeros(a.shape[1])
-    rate = float(np.average(y, weights=w))
-    beta[0] = np.log(rate / (1 - rate))
-
-    def loss(b: FloatArray) -> float:
-        m = a @ b
-        return float(np.dot(w, np.logaddexp(0.0, m) - y * m) + 0.5 * np.dot(penalty, b * b))
-
-    now = loss(beta)
-    for _ in range(NEWTON_STEPS):
-        p = expit(a @ beta)
-        gradient = a.T @ (w * (p - y)) + penalty * beta
-        if np.abs(gradient).max() <= TOLERANCE * w.sum():
-            break
-        hessian = (a * (w * p * (1 - p))[:, None]).T @ a + np.diag(penalty)
-        step = np.linalg.solve(hessian, gradient)
-        size = 1.0
-        while (new := loss(beta - size * step)) > now and size > 1e-10:
-            size /= 2
-        if new > now:
-            break
-        beta, now = beta - size * step, new
-    return float(beta[0]), beta[1:]
+        intercept, coef = logistic_regression(design.terms(data.x), data.y, w, l2=self.l2, sign=sign)
+        return LogisticModel(_file(design, intercept, coef))
 
 
 def _file(design: Design, intercept: float, coef: FloatArray) -> bytes:

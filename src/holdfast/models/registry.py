@@ -6,14 +6,18 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from holdfast.config.parameters import PARAMETERS, parameter_problems
 from holdfast.errors import ConfigError, Problem, did_you_mean
 from holdfast.models.estimator import Estimator, FittedModel
 from holdfast.models.lightgbm_model import LightGBM, LightGBMModel
 from holdfast.models.logistic import Logistic, LogisticModel
+from holdfast.models.rfm import RFM, RFMModel
 from holdfast.models.xgboost_model import XGBoost, XGBoostModel
 
-ESTIMATORS: Final[dict[str, Callable[..., Estimator]]] = {e.name: e for e in (XGBoost, LightGBM, Logistic)}
-FITTED: Final[dict[str, type[FittedModel]]] = {m.name: m for m in (XGBoostModel, LightGBMModel, LogisticModel)}
+ESTIMATORS: Final[dict[str, Callable[..., Estimator]]] = {e.name: e for e in (XGBoost, LightGBM, Logistic, RFM)}
+FITTED: Final[dict[str, type[FittedModel]]] = {
+    m.name: m for m in (XGBoostModel, LightGBMModel, LogisticModel, RFMModel)
+}
 
 
 def make_estimator(name: str, params: Mapping[str, Any] | None = None) -> Estimator:
@@ -34,20 +38,11 @@ def make_estimator(name: str, params: Mapping[str, Any] | None = None) -> Estima
             "no such estimator", [Problem("estimator", f"'{name}' is unknown", did_you_mean(name, ESTIMATORS))]
         )
     defaults: Any = ESTIMATORS[name]()
-    known = {f.name: getattr(defaults, f.name) for f in dataclasses.fields(defaults)}
-    problems, values = [], {}
-    for key, value in (params or {}).items():
-        where = f"{name}.{key}"
-        if key not in known:
-            problems.append(Problem(where, "is unknown", did_you_mean(key, known)))
-        elif isinstance(value, bool) or not isinstance(value, int | type(known[key])):
-            problems.append(Problem(where, f"is {value!r}, not a {type(known[key]).__name__}"))
-        elif value < 0:
-            problems.append(Problem(where, f"is {value!r}; it cannot be negative"))
-        else:
-            values[key] = type(known[key])(value)
+    given = dict(params or {})
+    problems = [Problem(f"{name}.{key}", what, fix) for key, what, fix in parameter_problems(name, given)]
     if problems:
         raise ConfigError(f"the parameters of {name} do not fit", problems)
+    values = {key: PARAMETERS[name][key](value) for key, value in given.items()}
     made: Estimator = dataclasses.replace(defaults, **values)
     return made
 

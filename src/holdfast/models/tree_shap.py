@@ -1,4 +1,4 @@
-"""Tree contributions by the faster exact way: the library's own for few rows, `forest` for many.
+"""Tree contributions by the faster exact way: the library's own for few rows or deep trees, `forest` for many rows.
 
 Probe rows are computed both ways on every call, and what does not agree is left to the library itself.
 """
@@ -31,7 +31,8 @@ class TreeModel(Protocol):
     def n_features(self) -> int: ...
     def margin(self, x: Matrix) -> FloatArray: ...
     def native_contributions(self, x: Matrix) -> FloatArray: ...
-    def forest(self) -> Forest: ...
+    def forest(self) -> Forest:
+        """`holdfast.models.forest.TooDeep` if it cannot be tabulated."""
 
 
 def contributions(model: TreeModel, x: Matrix) -> FloatArray:
@@ -43,10 +44,16 @@ def contributions(model: TreeModel, x: Matrix) -> FloatArray:
     """
     if len(x) <= model.native_rows:
         return model.native_contributions(x)
+    from holdfast.models.forest import TooDeep  # a server that answers single rows never loads it
+
+    try:
+        forest = model.forest()
+    except TooDeep:
+        return model.native_contributions(x)
     probes = np.linspace(0, len(x) - 1, PROBES).astype(np.int64)
     native = model.native_contributions(np.ascontiguousarray(x[probes]))
     out = np.empty((len(x), model.n_features + 1), dtype=np.float64)
-    out[:, :-1] = model.forest().contributions(x)
+    out[:, :-1] = forest.contributions(x)
     out[:, -1] = native[0, -1]
     if not np.abs(out[probes] - native).max() <= TOLERANCE:
         logger.warning("fast TreeSHAP differs from the library's own; using the library's for %d rows", len(x))

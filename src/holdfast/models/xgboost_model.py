@@ -35,8 +35,11 @@ class XGBoost:
     min_child_weight : least sum of hessians (p (1 - p) per row) in a leaf
     min_gain : XGBoost's ``gamma``
     early_stopping : rounds without a better validation log loss before stopping
-    threads : for fitting. The histogram method gave the same bytes on 1, 2 and 3 threads in every trial,
-        but the library does not promise it, so the default is the one that cannot differ.
+
+    Notes
+    -----
+    The histogram method gave the same bytes on 1, 2, 3 and 5 threads in every trial (200,000 rows of 30 columns, with
+    and without weights, and the estimators' suite): it adds float32 gradients in float64, which are rarely rounded.
     """
 
     name: ClassVar[str] = "xgboost"
@@ -52,7 +55,6 @@ class XGBoost:
     l2: float = 1.0
     max_bin: int = 256
     early_stopping: int = 30
-    threads: int = 1
 
     def fit(
         self,
@@ -64,6 +66,7 @@ class XGBoost:
         categorical: Sequence[int] = (),
         monotone: Sequence[int] | None = None,
         valid: Validation | None = None,
+        threads: int = 1,
     ) -> XGBoostModel:
         """See :meth:`holdfast.models.estimator.Estimator.fit`."""
         data = check_training(x, y, weight=weight, categorical=categorical, monotone=monotone, valid=valid)
@@ -71,7 +74,7 @@ class XGBoost:
 
         def matrix(x: Matrix, y: FloatArray, weight: FloatArray | None, ref: xgb.DMatrix | None = None) -> xgb.DMatrix:
             return xgb.QuantileDMatrix(
-                x, y, weight=weight, feature_types=kinds, max_bin=self.max_bin, nthread=self.threads,
+                x, y, weight=weight, feature_types=kinds, max_bin=self.max_bin, nthread=threads,
                 enable_categorical=True, ref=ref,
             )  # fmt: skip
 
@@ -88,7 +91,7 @@ class XGBoost:
             "alpha": self.l1,
             "lambda": self.l2,
             "max_bin": self.max_bin,
-            "nthread": self.threads,
+            "nthread": threads,
             "seed": seed,
             "verbosity": 0,
         }

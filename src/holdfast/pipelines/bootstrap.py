@@ -90,7 +90,9 @@ class Workspace:
 
     @cached_property
     def registry(self) -> Registry:
-        return Registry(f"sqlite:///{self.var / 'mlflow.db'}", self.var / "mlartifacts", self.name)
+        secret = self.config.training.mlflow_uri
+        uri = secret.get_secret_value() if secret else f"sqlite:///{self.var / 'mlflow.db'}"
+        return Registry(uri, self.var / "mlartifacts", self.name)
 
 
 def open_workspace(

@@ -5,13 +5,12 @@ The ledger is the truth about who serves. What MLflow does not take is a warning
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from holdfast.errors import HoldfastError, NotFoundError, StoreError
 from holdfast.models.bundle import Bundle
 from holdfast.pipelines.bootstrap import Workspace
+from holdfast.pipelines.version_facts import facts_of
 from holdfast.stores.state_tables import VersionRow
 
 
@@ -24,15 +23,26 @@ class Mirrored:
 
 
 def mirror(workspace: Workspace) -> Mirrored:
-    """Make MLflow what the ledger says; never an error."""
-    versions = workspace.state.versions(workspace.name)[::-1]  # in the order in which MLflow counts them too
+    """Make MLflow what the ledger says: versions that it lacks, and the aliases. Never an error: see `Mirrored`."""
     try:
-        held = workspace.registry.held()
-        missing = [row for row in versions if (row.bundle_sha256, row.dataset_id) not in held]
-        logged = [f"version {row.version} logged" for row in missing if _log(workspace, row)]
-        return Mirrored([*logged, *workspace.registry.repair(workspace.state)])
+        return Mirrored(make_up(workspace))
     except (StoreError, NotFoundError) as e:
         return Mirrored([], (_warning(workspace, e),))
+
+
+def make_up(workspace: Workspace) -> list[str]:
+    """The same for someone who asked for it: what was changed, in words.
+
+    Raises
+    ------
+    StoreError, NotFoundError
+        MLflow cannot be written, or the champion's bundle is lost.
+    """
+    versions = workspace.state.versions(workspace.name)[::-1]  # in the order in which MLflow counts them too
+    held = workspace.registry.held()
+    missing = [row for row in versions if (row.bundle_sha256, row.dataset_id) not in held]
+    logged = [f"version {row.version} logged" for row in missing if _log(workspace, row)]
+    return [*logged, *workspace.registry.repair(workspace.state)]
 
 
 def _log(workspace: Workspace, row: VersionRow) -> bool:
@@ -44,13 +54,7 @@ def _log(workspace: Workspace, row: VersionRow) -> bool:
         if row.status in ("champion", "challenger"):
             raise
         return False
-    logged = workspace.registry.log_version(
-        path,
-        bundle_sha256=row.bundle_sha256,
-        dataset_id=row.dataset_id,
-        params={"estimator": bundle.provenance.estimator, **bundle.provenance.params},
-        metrics=_numbers(bundle.metrics),
-    )
+    logged = workspace.registry.log_version(facts_of(workspace, row, bundle))
     workspace.state.record_version(
         workspace.name, row.version, bundle_sha256=row.bundle_sha256, dataset_id=row.dataset_id,
         estimator=row.estimator, path=row.path, metrics=row.metrics, mlflow_version=logged.version,
@@ -64,10 +68,6 @@ def _warning(workspace: Workspace, error: HoldfastError) -> str:
     anew = f" If {file} is damaged, move it away: it is written anew from the ledger." if file else ""
     return (
         f"MLflow does not show what the ledger says: {error}{anew} "
-        f"The next train, models promote or models rollback tries again."
+        f"To make up for it later, run: holdfast models mirror --project {workspace.name} (the next train, "
+        f"models promote or models rollback does so too)."
     )
-
-
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    found = {name: m["value"] for name, m in metrics["test"]["metrics"].items() if m["value"] is not None}
-    return {**found, "ece": metrics["test"]["ece"], "base_rate": metrics["test"]["base_rate"]}

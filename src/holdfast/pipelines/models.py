@@ -6,11 +6,12 @@ import getpass
 from typing import Any
 
 from holdfast.clock import iso
-from holdfast.errors import GateRefused, NotReadyError
+from holdfast.errors import GateRefused, NotFoundError, NotReadyError, UsageError
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.stores.state_tables import PromotionRow, VersionRow
 
 NOBODY = "unknown"
+BY_HAND = "promoted by hand"
 MANY = 1_000_000
 ROLLBACK = "models-rollback"
 """What the runs of `rollback` are recorded as."""
@@ -20,11 +21,11 @@ RUN_ID = "run_id"
 
 def list_versions(workspace: Workspace) -> list[dict[str, Any]]:
     """Every version, newest first."""
-    return [_version(row) for row in workspace.state.versions(workspace.name)]
+    return [version_json(workspace, row) for row in workspace.state.versions(workspace.name)]
 
 
 def show_version(workspace: Workspace, version: int | None = None) -> dict[str, Any]:
-    """One version (the champion by default), with its bundle's metrics and provenance.
+    """One version (the champion by default), with its bundle's metrics and provenance, unless that was archived.
 
     Raises
     ------
@@ -38,32 +39,46 @@ def show_version(workspace: Workspace, version: int | None = None) -> dict[str, 
     if row is None:
         fix = f"Run: holdfast train --project {workspace.name}"
         raise NotReadyError(f"{workspace.name} has no champion yet", fix=fix)
+    card, card_html = (workspace.reports / f"model-{row.version}.{kind}" for kind in ("md", "html"))
+    said = (line.evidence for line in state.history(workspace.name, limit=MANY) if line.to_version == row.version)
+    found = {
+        **version_json(workspace, row),
+        "gate": next((dict(evidence) for evidence in said if "checks" in evidence), {}),
+        "path": str(workspace.var / row.path),
+        "card": str(card) if card.exists() else None,
+        "card_html": str(card_html) if card_html.exists() else None,
+        "mlflow_version": row.mlflow_version,
+    }
+    if not found["bundle"]:
+        return {**found, "like": _like(workspace, row)}
     from holdfast.models.bundle import Bundle  # two seconds, which a list need not wait for
 
     bundle = Bundle.load(workspace.var / row.path)
-    card = workspace.reports / f"model-{row.version}.md"
     return {
-        **_version(row),
-        "path": str(workspace.var / row.path),
-        "card": str(card) if card.exists() else None,
-        "mlflow_version": row.mlflow_version,
+        **found,
+        "evaluated_sha256": bundle.provenance.extra.get("evaluated"),
         "features": bundle.schema.names,
         "manifest": bundle.manifest,
         "all_metrics": bundle.metrics,
     }
 
 
-def promote(workspace: Workspace, version: int, *, why: str, force: bool = False) -> dict[str, Any]:
+def promote(workspace: Workspace, version: int, *, why: str | None = None, force: bool = False) -> dict[str, Any]:
     """Make a version the champion, recorded as done by hand.
 
     Raises
     ------
+    UsageError
+        ``force`` without ``why``: what overrides the gate needs a reason.
     NotFoundError
-        There is no such version.
+        There is no such version, or its bundle was archived.
     GateRefused
         The gate or the leakage audit said no to it, and ``force`` is not given.
     """
+    if force and not (why or "").strip():
+        raise UsageError("--force needs a reason: it is kept in the ledger", fix="Add: --why REASON")
     state = workspace.state
+    _require_bundle(workspace, version)
     lines = state.history(workspace.name, limit=MANY)
     last = next((line for line in lines if line.to_version == version), None)
     if last is not None and last.action == "refuse" and not force:
@@ -72,7 +87,9 @@ def promote(workspace: Workspace, version: int, *, why: str, force: bool = False
 
     if not force and (leaks := refusals_of(workspace, version)):
         raise GateRefused(f"the audit refused version {version}; --force promotes it all the same", leaks)
-    line = state.promote(workspace.name, version, actor=actor(), why=why, action="force" if force else "promote")
+    line = state.promote(
+        workspace.name, version, actor=actor(), why=why or BY_HAND, action="force" if force else "promote"
+    )
     return _changed(workspace, line)
 
 
@@ -90,6 +107,9 @@ def rollback(
     last = next(iter(workspace.state.history(workspace.name, limit=1)), None)
     if version is None and last is not None and last.action == "rollback" and _unfinished(workspace, last, run_id):
         return _changed(workspace, last)
+    stack = workspace.state.champions(workspace.name)
+    if version is not None or len(stack) > 1:
+        _require_bundle(workspace, stack[-2] if version is None else version)
     evidence = {} if run_id is None else {RUN_ID: run_id}
     line = workspace.state.rollback(workspace.name, version, actor=actor(), why=why, evidence=evidence)
     return _changed(workspace, line)
@@ -135,10 +155,23 @@ def _changed(workspace: Workspace, line: PromotionRow) -> dict[str, Any]:
     }
 
 
-def _version(row: VersionRow) -> dict[str, Any]:
+def _require_bundle(workspace: Workspace, version: int) -> None:
+    row = workspace.state.version(workspace.name, version)
+    if not (workspace.var / row.path).exists():
+        raise NotFoundError(f"the bundle of version {version} is gone", fix=_like(workspace, row))
+
+
+def _like(workspace: Workspace, row: VersionRow) -> str:
+    """How to have an archived version again, or another like it where configuration or code have changed since."""
+    return f"To train its like: holdfast train --dataset {row.dataset_id} --project {workspace.name}"
+
+
+def version_json(workspace: Workspace, row: VersionRow) -> dict[str, Any]:
+    """A version as the ledger has it, and whether its bundle is there."""
     return {
         "version": row.version,
         "status": row.status,
+        "bundle": (workspace.var / row.path).exists(),
         "estimator": row.estimator,
         "created_at": iso(row.created_at),
         "dataset_id": row.dataset_id,

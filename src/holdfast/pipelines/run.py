@@ -157,5 +157,5 @@ def _files(workspace: Workspace, summary: RunSummary) -> dict[str, str]:
     }
     paths = {name: str(stage["path"]) for name, stage in found.items() if stage is not None}
     if summary.stages.get("train") is not None:
-        paths["card"] = str(summary.stages["train"]["card"])
+        paths["card"] = str(summary.stages["train"]["card_html"])
     return paths

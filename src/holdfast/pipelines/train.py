@@ -15,15 +15,18 @@ from holdfast import __version__
 from holdfast.artifacts.dataset import Dataset
 from holdfast.clock import iso, naive
 from holdfast.config.schema import Config
-from holdfast.errors import ConfigError, Problem, did_you_mean
+from holdfast.errors import ConfigError, Problem, StoreError, did_you_mean
 from holdfast.features.definitions import EXPOSURE
 from holdfast.monitoring.reference import reference_histograms
+from holdfast.pipelines.archive import archive
 from holdfast.pipelines.bootstrap import Workspace
+from holdfast.pipelines.campaign import campaign_of
 from holdfast.pipelines.mirror import mirror
 from holdfast.pipelines.register import TrainReport, register
 from holdfast.pipelines.serve_champion import Served, ensure_served
-from holdfast.snapshots.splits import customer_folds, require_purged, walk_forward
+from holdfast.snapshots.splits import customer_folds, everything_matured, require_purged, walk_forward
 from holdfast.stores.offline import latest_dataset
+from holdfast.training.candidates import schema_of
 from holdfast.training.rows import FloatArray, Fold, FoldPlan, IntArray, TrainingRows
 from holdfast.training.trainer import Facts
 from holdfast.training.trainer import train as fit_and_measure
@@ -73,14 +76,22 @@ def train(
         extra=_extra(found, rows, plan),
     )
     trained = fit_and_measure(
-        rows, plan, config.training, facts, threads=threads, progress=progress,
+        rows, plan, config.training, facts, threads=threads, progress=progress, journals=workspace.var / "tuning",
         reference=lambda r, train_rows, p: {HISTOGRAMS: _histograms(config, r, train_rows, p)},
+        campaign=lambda some: campaign_of(config, rows, some),
     )  # fmt: skip
     progress("registering")
     report = register(workspace, found, rows, plan, trained, run_id, actor)
     served = ensure_served(workspace, progress=progress) if serve else Served(None)
     progress("MLflow")  # last: it only mirrors the ledger, and must not keep the API on the old model
-    return replace(report, serving=served.now, warnings=(*served.warnings, *mirror(workspace).warnings))
+    warnings = (*served.warnings, *mirror(workspace).warnings)
+    removed: list[int] = []
+    if not warnings:  # what MLflow has not been told of, it will be told from the bundle
+        try:
+            removed = archive(workspace).removed
+        except StoreError as e:
+            warnings = (str(e),)
+    return replace(report, serving=served.now, removed=tuple(removed), warnings=warnings)
 
 
 def fold_plan(config: Config, dataset: Dataset, rows: TrainingRows) -> FoldPlan:
@@ -94,6 +105,7 @@ def fold_plan(config: Config, dataset: Dataset, rows: TrainingRows) -> FoldPlan:
             [Fold(f"group {k + 1}", everything[group != k], everything[group == k]) for k in range(folds.groups)],
             Fold("all matured snapshots", everything, np.zeros(0, np.int64)),
             timed=False,
+            everything=everything,
         )
     known = {c.cutoff: c.label_available_at for c in dataset.manifest.cutoffs if c.states.get("matured")}
     split = walk_forward(sorted(known.items()), folds)
@@ -110,6 +122,7 @@ def fold_plan(config: Config, dataset: Dataset, rows: TrainingRows) -> FoldPlan:
         [Fold(named(f.test), rows_of(f.train), rows_of(f.test)) for f in split.folds],
         Fold(named(split.final.test), rows_of(split.final.train), rows_of(split.final.test)),
         timed=True,
+        everything=rows_of(everything_matured(sorted(known), folds)),
     )
 
 
@@ -122,7 +135,7 @@ def _check_names(config: Config, dataset: Dataset) -> None:
         "decisions.value.revenue": config.decisions.value.revenue,
         **{f"decisions.actions.{a}.when.{n}": n for a, action in config.decisions.actions.items() for n in action.when},
     }
-    problems = [
+    problems = _estimator_problems(config, dataset) + [
         Problem(key, f"there is no feature '{name}'", did_you_mean(name, names))
         for key, name in mentioned.items()
         if name not in names
@@ -131,15 +144,38 @@ def _check_names(config: Config, dataset: Dataset) -> None:
         raise ConfigError("the configuration names features that do not exist", problems)
 
 
+def _estimator_problems(config: Config, dataset: Dataset) -> list[Problem]:
+    """What estimators name must be left by ``exclude``, and be a number where it has a direction."""
+    left = dataset.manifest.schema.without(config.training.exclude)
+    problems: list[Problem] = []
+    for name, estimator in config.training.estimators.items():
+        at = f"training.estimators.{name}"
+        own = schema_of(left, estimator)
+        numbers = [f.name for f in own if f.kind == "number"]
+        problems += [
+            Problem(f"{at}.features.{i}", f"there is no feature '{n}' to train on", did_you_mean(n, left.names))
+            for i, n in enumerate(estimator.features)
+            if n not in left.names
+        ]
+        problems += [
+            Problem(
+                f"{at}.monotone.{n}",
+                "is a category: it has no order" if n in own.names else f"{name} has no feature '{n}' to train on",
+                did_you_mean(n, numbers),
+            )
+            for n in estimator.monotone
+            if n not in numbers
+        ]
+    return problems
+
+
 def _extra(dataset: Dataset, rows: TrainingRows, plan: FoldPlan) -> dict[str, Any]:
-    trained = np.unique(rows.cutoffs[plan.final.train]).astype(object)
     return {
         "project": dataset.manifest.project,
         "known_as_of": iso(dataset.manifest.known_as_of),
         "history": dataset.manifest.history,
         "label": dict(dataset.manifest.label),
         "timed": plan.timed,
-        "trained_on": [iso(c) for c in trained] if plan.timed else [],
         "snapshots": {c: int((rows.cutoffs == t).sum()) for c, t in _by_cutoff(rows)},
         "tested_on": plan.final.name if plan.timed else "customer-grouped folds",
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from holdfast.artifacts.batches import SCORE_SCHEMA
 from holdfast.artifacts.engine import Engine
@@ -42,10 +43,11 @@ class ScoreRows:
         for batch in batches:
             features = pa.Table.from_batches([batch])
             rows = score_rows(self.bundle, features, self.config, model_version=self.model_version)
-            first = [row[0] if row else None for row in rows.column("reasons").to_pylist()]
+            reasons = rows.column("reasons").combine_chunks()
+            # an empty list has no first element, which Arrow would call an error
+            first = pc.list_element(pc.if_else(pc.equal(pc.list_value_length(reasons), 0), None, reasons), 0)
             for key in ("group", "label"):
-                words = [None if reason is None else reason[key] for reason in first]
-                rows = rows.append_column(f"first_{key}", pa.array(words, pa.string()))
+                rows = rows.append_column(f"first_{key}", pc.struct_field(first, key))
             yield from rows.cast(ROW_SCHEMA).combine_chunks().to_batches()
 
 

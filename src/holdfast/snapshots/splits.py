@@ -75,6 +75,20 @@ def purged(cutoffs: Sequence[tuple[datetime, datetime]], test: datetime, folds: 
     return tuple(c for c, known in cutoffs if known + embargo <= grid_embargo and c >= oldest)
 
 
+def everything_matured(cutoffs: Sequence[datetime], folds: Folds) -> tuple[datetime, ...]:
+    """The cutoffs that a model which serves is fitted on: all matured ones, the latest ``train_months`` of them.
+
+    Parameters
+    ----------
+    cutoffs : matured, ascending
+    """
+    if folds.train_months is None:
+        return tuple(cutoffs)
+    last = cutoffs[-1]
+    oldest = Grid(last.day).step(last, -folds.train_months)
+    return tuple(c for c in cutoffs if c > oldest)
+
+
 def customer_folds(customer_ids: Sequence[str], groups: int, *, seed: int) -> npt.NDArray[np.int64]:
     """A fold number per row such that all rows of one customer share it.
 

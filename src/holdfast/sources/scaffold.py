@@ -218,18 +218,21 @@ _TRAINING = """\
 # Every estimator is trained; the best by log loss on the validation cutoffs becomes the challenger.
 
 estimators:
+  rfm: {}                 # the yardstick: a scorecard of fifths of every feature
   logistic: {}
   lightgbm:
     params: {rounds: 300, learning_rate: 0.05, depth: 5, min_rows: 50}
   xgboost:
     params: {rounds: 300, learning_rate: 0.05, depth: 5, min_child_weight: 5}
+    search: {rounds: [50, 500], learning_rate: [0.01, 0.1], depth: [2, 7], min_child_weight: [1, 50]}
 
 folds:
   test_cutoffs: 3         # the last months whose labels are known, used once
   validation_cutoffs: 6
 
 tuning:
-  trials: 0               # more than 0 searches, where an estimator gives a search space
+  trials: 0               # 30, say, to search where an estimator has a search space
+  seconds: 480
 
 seed: 7
 """

@@ -90,6 +90,16 @@ class Ledger:
             stack = _stack(session, project)
             return session.get(VersionRow, (project, stack[-1])) if stack else None
 
+    def champions(self, project: str) -> list[int]:
+        """Champions that can be gone back to, the present one last."""
+        with reading(self.engine) as session:
+            return _stack(session, project)
+
+    def archive(self, project: str, version: int) -> None:
+        """Say of ``version`` that it is no longer in use."""
+        with writing(self.engine) as session:
+            _version(session, project, version).status = "archived"
+
     def challenge(self, project: str, version: int) -> VersionRow:
         """Make ``version`` the challenger; an earlier one is archived. The champion cannot challenge itself."""
         with writing(self.engine) as session:

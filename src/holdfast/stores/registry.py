@@ -6,26 +6,21 @@ Nothing here decides anything. Aliases are copied from the promotion ledger and 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from holdfast.artifacts.files import writing_file
 from holdfast.errors import NotFoundError
-from holdfast.stores.quiet_mlflow import check_reachable, load_mlflow, quiet_mlflow
+from holdfast.stores.quiet_mlflow import check_reachable, is_server, load_mlflow, patient, quiet_mlflow
+from holdfast.stores.registry_run import VersionFacts, fill_run, keep_files
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 BUNDLE_TAG = "bundle_sha256"
 DATASET_TAG = "dataset_id"
-PARAMS_PER_CALL = 100  # mlflow.utils.validation.MAX_PARAMS_TAGS_PER_BATCH
-METRICS_PER_CALL = 1000  # mlflow.utils.validation.MAX_METRICS_PER_BATCH
-MAX_PARAM_CHARS = 6000
 SQLITE = "sqlite:///"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,29 +54,20 @@ class Registry:
 
     Parameters
     ----------
-    uri : tracking and registry address, for example ``sqlite:///var/<project>/mlflow.db``
-    artifact_root : where MLflow would put artifacts; bundles stay where they are
+    uri : ``sqlite:///path``, ``postgresql+psycopg://user@host/database``, or the ``http(s)://`` of an MLflow server
+    artifact_root : where cards and figures go, unless a server takes them
     project : the project's name
     """
 
     def __init__(self, uri: str, artifact_root: Path, project: str) -> None:
-        self.uri = uri
+        self.uri = patient(uri)
         self.artifact_root = artifact_root
         self.model = f"holdfast-{project}"
         self.experiment = f"holdfast/{project}"
         self.project = project
 
-    def log_version(
-        self,
-        bundle_path: Path,
-        *,
-        bundle_sha256: str,
-        dataset_id: str,
-        params: Mapping[str, Any],
-        metrics: Mapping[str, float],
-        tags: Mapping[str, str] | None = None,
-    ) -> RegistryVersion:
-        """Log a run and a model version whose source is the bundle's folder.
+    def log_version(self, facts: VersionFacts) -> RegistryVersion:
+        """Log a run and a model version of a bundle.
 
         A bundle that is there already, by its tags, is returned as it is. A run that a killed process left
         without a version is taken up again.
@@ -89,20 +75,21 @@ class Registry:
         Raises
         ------
         StoreError
-            MLflow's database cannot be read or written.
+            MLflow cannot be read or written.
         """
         with quiet_mlflow(self.uri):
-            found = self._find(bundle_sha256, dataset_id)
+            found = self._find(facts.bundle_sha256, facts.dataset_id)
             if found is not None:
                 return found
-            keys = {BUNDLE_TAG: bundle_sha256, DATASET_TAG: dataset_id}
-            run_id = self._run({**(tags or {}), **keys})
-            self._log(run_id, params, metrics)
+            tags = {**facts.tags, BUNDLE_TAG: facts.bundle_sha256, DATASET_TAG: facts.dataset_id}
+            run_id = self._run(tags)
+            fill_run(self._client, run_id, facts)
+            source = keep_files(self._client, run_id, facts, self.artifact_root, server=is_server(self.uri))
+            self._client.set_terminated(run_id)
             self._ensure_model()
             version = self._client.create_model_version(
-                self.model, source=bundle_path.absolute().as_uri(), run_id=run_id, tags=keys
+                self.model, source=source, run_id=run_id, tags=tags, description=facts.description
             )
-            self._client.set_terminated(run_id)
             return RegistryVersion(str(version.version), run_id)
 
     def set_aliases(self, *, champion: str | None, challenger: str | None) -> list[str]:
@@ -169,7 +156,7 @@ class Registry:
                 if row is not None and found is None:
                     raise NotFoundError(
                         f"{self.model} in MLflow does not hold the {alias}, version {row.version}",
-                        fix="Log that version again (Registry.log_version), then repair.",
+                        fix="Log that version again: holdfast models mirror",
                     )
                 numbers[alias] = None if found is None else found.version
             if not any(numbers.values()) and not self._has_model():
@@ -189,8 +176,7 @@ class Registry:
 
     @cached_property
     def _connected(self) -> Any:
-        if not self.uri.startswith("http"):
-            check_reachable(self.uri)
+        check_reachable(self.uri)
         return load_mlflow().MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     def _make(self, file: Path) -> None:
@@ -212,7 +198,7 @@ class Registry:
     def _run(self, tags: dict[str, str]) -> str:
         experiment = self._client.get_experiment_by_name(self.experiment)
         if experiment is None:
-            location = self.artifact_root.absolute().as_uri()
+            location = None if is_server(self.uri) else self.artifact_root.absolute().as_uri()
             number = self._client.create_experiment(self.experiment, artifact_location=location)
         else:
             number = experiment.experiment_id
@@ -221,15 +207,6 @@ class Registry:
         if left:
             return str(left[0].info.run_id)
         return str(self._client.create_run(number, tags=tags).info.run_id)
-
-    def _log(self, run_id: str, params: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        entities = load_mlflow().entities
-        for some in _chunks(sorted(params.items()), PARAMS_PER_CALL):
-            batch = [entities.Param(k, str(v)[:MAX_PARAM_CHARS]) for k, v in some]
-            self._client.log_batch(run_id, params=batch)
-        start = self._client.get_run(run_id).info.start_time  # the same again when taken up again
-        for values in _chunks(sorted(metrics.items()), METRICS_PER_CALL):
-            self._client.log_batch(run_id, metrics=[entities.Metric(k, float(v), start, 0) for k, v in values])
 
     def _has_model(self) -> bool:
         return bool(self._client.search_registered_models(f"name = '{self.model}'"))
@@ -242,8 +219,3 @@ class Registry:
         if not self._has_model():
             raise NotFoundError(f"MLflow has no model {self.model}", fix="Run: holdfast train")
         return {k: str(v) for k, v in self._client.get_registered_model(self.model).aliases.items()}
-
-
-def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,10 @@ import numpy as np
 
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.config.learning import EstimatorConfig
+from holdfast.errors import DataError, Problem
 from holdfast.models.calibrate import CalibratorChoice, choose_calibrator
 from holdfast.models.encode import Encoder
-from holdfast.models.estimator import Estimator, FittedModel, Matrix
+from holdfast.models.estimator import MIN_OF_EACH_CLASS, Estimator, FittedModel, Matrix
 from holdfast.models.registry import make_estimator
 from holdfast.training.rows import FloatArray, FoldPlan, IntArray, TrainingRows
 
@@ -44,6 +45,10 @@ class Candidate:
     calibration: CalibratorChoice
     log_loss: float
 
+    def rank(self) -> tuple[float, str, str]:
+        """What candidates are sorted by, best first."""
+        return self.log_loss, self.name, self.config.imbalance[0]
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -53,36 +58,84 @@ class Fitted:
     model: FittedModel
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What a candidate is fitted on.
+
+    Attributes
+    ----------
+    columns : (k,) of the full encoding; None for all of them
+    categorical, monotone : of those columns, as :meth:`Estimator.fit` wants them
+    """
+
+    columns: IntArray | None
+    categorical: tuple[int, ...]
+    monotone: tuple[int, ...] | None
+
+    def of(self, x: Matrix) -> Matrix:
+        return x if self.columns is None else np.ascontiguousarray(x[:, self.columns])
+
+
+def schema_of(schema: FeatureSchema, config: EstimatorConfig) -> FeatureSchema:
+    """The features that a candidate may use, of those there are."""
+    return schema.only(config.features) if config.features else schema
+
+
+def inputs_of(encoder: Encoder, config: EstimatorConfig) -> Inputs:
+    """Which columns of an encoding a candidate reads, and what it is told of them."""
+    names = encoder.schema.names
+    wanted = set(schema_of(encoder.schema, config).names)
+    columns = np.array([k for k, i in enumerate(encoder.source) if names[i] in wanted], dtype=np.int64)
+    coded = set(encoder.categorical)
+    directions = {name: way for name, way in config.monotone.items() if name in wanted}
+    along = np.array(encoder.monotone(directions), dtype=np.int64)[columns]
+    return Inputs(
+        None if len(columns) == encoder.n_columns else columns,
+        tuple(k for k, column in enumerate(columns.tolist()) if column in coded),
+        tuple(along.tolist()) if directions else None,
+    )
+
+
 def fit(rows: TrainingRows, train: IntArray, schema: FeatureSchema, estimator: Estimator, config: EstimatorConfig,
-        *, seed: int) -> Fitted:  # fmt: skip
-    """Fit an encoder and a model on some rows only."""
+        *, seed: int, threads: int = 1) -> Fitted:  # fmt: skip
+    """Fit an encoder and a model on some rows only, and on no more than a candidate's own features."""
+    mine = schema_of(schema, config)
     table = rows.take(train)
-    encoder = Encoder.fit(table, schema, one_hot_max=ONE_HOT_MAX)
-    y = rows.y[train]
+    encoder = Encoder.fit(table, mine, one_hot_max=ONE_HOT_MAX)
+    inputs, y = inputs_of(encoder, config), rows.y[train]
     model = estimator.fit(
-        encoder.transform(table), y, seed=seed, weight=class_weights(y, config.imbalance),
-        categorical=encoder.categorical,
+        encoder.transform(table), y, seed=seed, weight=class_weights(y, config.imbalance), threads=threads,
+        categorical=inputs.categorical, monotone=inputs.monotone,
     )  # fmt: skip
     return Fitted(encoder, model)
 
 
-def class_weights(y: FloatArray, imbalance: str) -> FloatArray | None:
-    """Row weights that give both classes the same total, mean 1; None for no weights."""
-    if imbalance == "none":
-        return None
+def class_weights(y: FloatArray, imbalance: Sequence[str]) -> FloatArray | None:
+    """Row weights for one way of weighing the classes; None for no weights.
+
+    ``balanced`` gives both classes the same total at mean 1. ``scale_pos_weight`` gives churners the number of those
+    who stayed to one who left, and the others 1: the same model as XGBoost's and LightGBM's own parameter of that name
+    at its usual setting gives, save that weights also move XGBoost's cut points of columns with more values than bins,
+    and that LightGBM's own starts from the base rate of unweighted rows. Both ways differ by a factor alone, and so by
+    what penalties and least weights in a leaf mean.
+    """
+    (way,) = imbalance
     positives = float(y.sum())
-    if positives in (0.0, float(len(y))):
+    negatives = len(y) - positives
+    if way == "none" or not positives or not negatives:
         return None
-    return np.where(y == 1, len(y) / (2 * positives), len(y) / (2 * (len(y) - positives)))
+    if way == "scale_pos_weight":
+        return np.where(y == 1, negatives / positives, 1.0)
+    return np.where(y == 1, len(y) / (2 * positives), len(y) / (2 * negatives))
 
 
 @dataclass(frozen=True)
 class EncodedFold:
     """A fold as matrices. The encoder has seen the training rows alone."""
 
+    encoder: Encoder
     x: Matrix
     y: FloatArray
-    categorical: tuple[int, ...]
     test: Matrix
 
 
@@ -92,15 +145,42 @@ class EncodedFolds:
     Parameters
     ----------
     most_bytes : folds that together are larger are encoded anew each time; slower, but memory stays what one fold needs
+
+    Raises
+    ------
+    DataError
+        A fold has too few of one class to train on, or all folds together to be measured on.
     """
 
     def __init__(
         self, rows: TrainingRows, schema: FeatureSchema, plan: FoldPlan, *, most_bytes: int = MOST_ENCODED_BYTES
     ) -> None:
         self.rows, self.schema, self.folds = rows, schema, plan.folds
+        self._require_both_classes(timed=plan.timed)
         cells = sum(len(f.train) + len(f.test) for f in plan.folds) * len(schema)
         self._keep = cells * np.dtype(np.float32).itemsize <= most_bytes
         self._kept: dict[int, EncodedFold] = {}
+
+    def _require_both_classes(self, *, timed: bool) -> None:
+        sides = [(f"fold {fold.name}", "trains on", fold.train) for fold in self.folds]
+        sides.append(("all folds together", "predict", np.concatenate([fold.test for fold in self.folds])))
+        problems = []
+        for where, what, numbers in sides:
+            churned = int(self.rows.y[numbers].sum())
+            for count, word in ((churned, "churners"), (len(numbers) - churned, "customers who stayed")):
+                if count < MIN_OF_EACH_CLASS:
+                    problems.append(
+                        Problem(
+                            where,
+                            f"{what} {len(numbers):,} snapshots with {count} {word}; at least {MIN_OF_EACH_CLASS} are "
+                            "needed",
+                            "Lower training.folds.validation_cutoffs, so that folds begin later, or check data.label"
+                            if timed
+                            else "Lower training.folds.groups, or check data.label",
+                        )
+                    )
+        if problems:
+            raise DataError("these folds cannot be trained on", problems)
 
     def __len__(self) -> int:
         return len(self.folds)
@@ -112,10 +192,20 @@ class EncodedFolds:
         table = self.rows.take(fold.train)
         encoder = Encoder.fit(table, self.schema, one_hot_max=ONE_HOT_MAX)
         test = encoder.transform(self.rows.take(fold.test))
-        found = EncodedFold(encoder.transform(table), self.rows.y[fold.train], encoder.categorical, test)
+        found = EncodedFold(encoder, encoder.transform(table), self.rows.y[fold.train], test)
         if self._keep:
             self._kept[number] = found
         return found
+
+    def fit_and_predict(self, number: int, estimator: Estimator, config: EstimatorConfig, *, seed: int) -> FloatArray:
+        """Margins of a fold's test rows by a model fitted on its training rows, in the test rows' order."""
+        fold = self[number]
+        inputs, weight = inputs_of(fold.encoder, config), class_weights(fold.y, config.imbalance)
+        model = estimator.fit(
+            inputs.of(fold.x), fold.y, seed=seed, weight=weight, categorical=inputs.categorical,
+            monotone=inputs.monotone,
+        )  # fmt: skip
+        return model.margin(inputs.of(fold.test))
 
 
 def out_of_fold(
@@ -126,23 +216,31 @@ def out_of_fold(
     seed: int,
     threads: int,
     estimator: Estimator | None = None,
+    after: Callable[[int, FloatArray, FloatArray], None] = lambda *_: None,
 ) -> Candidate:
-    """Predict every fold with a model fitted on its training rows alone, then choose the calibrator."""
+    """Predict every fold with a model fitted on its training rows alone, then choose the calibrator.
+
+    Parameters
+    ----------
+    after : told, in the folds' order whatever the number of threads, how many folds are done and the margins and labels
+        of their test rows so far; what it raises ends the work
+    """
     made = estimator or make_estimator(name, config.params)
     rows = folds.rows
-
-    def one(number: int) -> FloatArray:
-        fold = folds[number]
-        weight = class_weights(fold.y, config.imbalance)
-        return made.fit(fold.x, fold.y, seed=seed, weight=weight, categorical=fold.categorical).margin(fold.test)
-
+    margin, y = np.zeros(0), np.zeros(0)
     with ThreadPoolExecutor(threads) as pool:
-        margins = list(pool.map(one, range(len(folds))))
+        waiting = [pool.submit(folds.fit_and_predict, k, made, config, seed=seed) for k in range(len(folds))]
+        try:
+            for k, found in enumerate(waiting):
+                margin = np.concatenate([margin, found.result()])
+                y = np.concatenate([y, rows.y[folds.folds[k].test]])
+                after(k + 1, margin, y)
+        finally:
+            for found in waiting:
+                found.cancel()
     numbers = np.concatenate([fold.test for fold in folds.folds])
-    margin = np.concatenate(margins)
     fold_of = np.concatenate([np.full(len(f.test), i, dtype=np.int64) for i, f in enumerate(folds.folds)])
-    y, customers = rows.y[numbers], rows.customers[numbers]
-    choice = choose_calibrator(margin, y, clusters=customers)
+    choice = choose_calibrator(margin, y, clusters=rows.customers[numbers])
     loss = choice.log_loss[choice.calibrator.to_json()["kind"]]
     return Candidate(name, config, made, numbers, margin, fold_of, choice, float(loss))
 
@@ -159,24 +257,9 @@ def cross_calibrated(candidate: Candidate, y: FloatArray, customers: IntArray) -
     return found
 
 
-def compare(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
-    """The candidates, best first, as JSON."""
-    ordered = sorted(candidates, key=lambda c: (c.log_loss, c.name))
-    return [
-        {
-            "estimator": c.name,
-            "params": dict(c.config.params),
-            "imbalance": c.config.imbalance,
-            "calibrator": c.calibration.calibrator.to_json()["kind"],
-            "out_of_fold_log_loss": round(c.log_loss, 6),
-        }
-        for c in ordered
-    ]
-
-
 def best(candidates: Sequence[Candidate]) -> Candidate:
     """The candidate with the least out-of-fold log loss."""
-    return min(candidates, key=lambda c: (c.log_loss, c.name))
+    return min(candidates, key=Candidate.rank)
 
 
 def with_params(config: EstimatorConfig, params: Mapping[str, Any]) -> EstimatorConfig:

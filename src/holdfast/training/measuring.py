@@ -72,7 +72,7 @@ def measure(
     y, customers = rows.y[unseen], rows.customers[unseen]
     offers = None if campaign is None else campaign(unseen)
     evaluation = evaluate(y, p, customers, campaign=offers, replicates=config.bootstrap, seed=config.seed)
-    columns = {name: _values(rows, name, unseen) for name in config.slices if name in rows.schema.names}
+    columns = {name: rows.values(name, unseen) for name in config.slices if name in rows.schema.names}
     slice_metrics = (*DEFAULT_METRICS, "observed_expected")
     detail: dict[str, Any] = {
         **evaluation.to_json(),
@@ -92,13 +92,6 @@ def measure(
         "new_customers": _new_customers(rows, unseen, p, offers, trained_on, config),
     }
     return Measured(unseen, p, evaluation, detail)
-
-
-def _values(rows: TrainingRows, name: str, unseen: IntArray) -> npt.NDArray[Any]:
-    column = rows.table.column(name).take(unseen)
-    if rows.schema[name].kind == "number":
-        return np.asarray(column.to_numpy(), dtype=np.float64)  # null becomes NaN
-    return np.array(column.to_pylist(), dtype=object)
 
 
 def _part(

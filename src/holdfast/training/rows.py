@@ -45,8 +45,15 @@ class TrainingRows:
         return np.asarray(self.table.column("cutoff").to_numpy(), dtype="datetime64[us]")
 
     def take(self, rows: IntArray) -> pa.Table:
-        """The features of some rows."""
-        return self.table.select(self.schema.names).take(pa.array(rows))
+        """The features of some rows, and their ``cutoff``: a calibrator may know the months."""
+        return self.table.select(["cutoff", *self.schema.names]).take(pa.array(rows))
+
+    def values(self, name: str, rows: IntArray) -> npt.NDArray[Any]:
+        """One feature of some rows: numbers as float64 with NaN for null, categories as text or None."""
+        column = self.table.column(name).take(pa.array(rows))
+        if self.schema[name].kind == "number":
+            return np.asarray(column.to_numpy(), dtype=np.float64)
+        return np.array(column.to_pylist(), dtype=object)
 
 
 @dataclass(frozen=True)
@@ -82,10 +89,12 @@ class FoldPlan:
     Attributes
     ----------
     folds : each predicts rows its model has not seen
-    final : the model that is kept is fitted on ``final.train`` and, where ``timed``, measured on ``final.test``
+    final : the model that is measured is fitted on ``final.train`` and, where ``timed``, measured on ``final.test``
     timed : walk-forward in time; otherwise customer-grouped, and the folds' own predictions are what is measured
+    everything : what the model that serves is fitted on: where ``timed``, the test's rows are among them
     """
 
     folds: Sequence[Fold]
     final: Fold
     timed: bool
+    everything: IntArray

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from holdfast.artifacts.schema import FeatureSchema
+from holdfast.clock import iso
 from holdfast.config.learning import TrainingSection
 from holdfast.evaluation.intervals import evaluate
 from holdfast.models.bundle import Bundle, Provenance
-from holdfast.models.calibrate import Identity
+from holdfast.models.calibrate import Calibrator, Identity, choose_calibrator
+from holdfast.models.prior import month_of
 from holdfast.models.reference import reference_of
 from holdfast.models.registry import params_of
-from holdfast.training.candidates import Candidate, EncodedFolds, best, compare, cross_calibrated, fit, out_of_fold
-from holdfast.training.measuring import Measured, measure
-from holdfast.training.rows import FloatArray, FoldPlan, IntArray, TrainingRows, recorded
-from holdfast.training.tuning import tuned
+from holdfast.training.candidates import (
+    Candidate,
+    EncodedFolds,
+    Fitted,
+    best,
+    cross_calibrated,
+    fit,
+    out_of_fold,
+    schema_of,
+)
+from holdfast.training.comparison import compare
+from holdfast.training.measuring import CampaignOf, Measured, measure
+from holdfast.training.prior_shift import prior_shift, shift_again
+from holdfast.training.rows import FloatArray, Fold, FoldPlan, IntArray, TrainingRows, recorded
+from holdfast.training.tuning import search
 
 
 @dataclass(frozen=True)
@@ -32,9 +48,17 @@ class Facts:
 
 @dataclass(frozen=True)
 class Trained:
-    """A bundle with the evidence for it."""
+    """A bundle with the evidence for it.
+
+    Attributes
+    ----------
+    bundle : what may serve: fitted on everything matured
+    evaluated : what was measured, fitted before the test; None where that is ``bundle`` itself
+    measured : what the evaluated one's predictions are worth; the folds' own where history is reconstructed
+    """
 
     bundle: Bundle
+    evaluated: Bundle | None
     measured: Measured
     candidates: list[dict[str, Any]]
     metrics: dict[str, Any]
@@ -47,7 +71,9 @@ def train(
     facts: Facts,
     *,
     threads: int,
+    journals: Path | None = None,
     reference: Callable[[TrainingRows, IntArray, FloatArray], Mapping[str, Any]],
+    campaign: CampaignOf | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Choose, calibrate, fit and measure a model.
@@ -56,39 +82,48 @@ def train(
     ----------
     rows : matured snapshots
     plan : purged walk-forward folds, or customer-grouped ones
+    journals : folder of the search's journals, for a run that is killed to go on from
     reference : what monitoring wants remembered, from training rows and their unseen predictions
+    campaign : the project's, for the profit of what is measured
     progress : told what is being done
 
     Returns
     -------
     Trained
-        The kept model is fitted on ``plan.final.train``. Where ``plan.timed`` it is measured once on
-        ``plan.final.test``; otherwise the figures are those of the folds, each row predicted by a model that
-        saw neither it nor any other row of its customer.
+        Where ``plan.timed`` a model fitted on ``plan.final.train`` is measured once on ``plan.final.test``, and the
+        one that may serve is the same fitted again on ``plan.everything``, calibrated on the margins of the folds
+        and the test. Otherwise the figures are those of the folds, each row predicted by a model that saw neither
+        it nor any other row of its customer.
     """
     schema = rows.schema.without(config.exclude)
     folds = EncodedFolds(rows, schema, plan)
-    candidates: list[Candidate] = []
-    for name, estimator in config.estimators.items():
-        progress(f"{name}: {len(plan.folds)} folds")
-        candidates.append(tuned(folds, name, estimator, config.tuning, seed=config.seed, threads=threads))
+    identity = {"dataset_id": facts.dataset_id, "code": facts.code_version, "libraries": dict(facts.libraries)}
+    searched = search(folds, config, threads=threads, folder=journals, identity=identity, progress=progress)
     del folds  # as large as the data several times over
-    chosen = best(candidates)
+    chosen = best(searched.candidates)
+    schema = schema_of(schema, chosen.config)
+    progress(f"{chosen.name}: what the months add")
+    shift = prior_shift(rows, plan, schema, chosen, seed=config.seed, threads=threads)
+    calibrator = shift.applied_to(chosen.calibration.calibrator)
     progress(f"{chosen.name}: fitting on {len(plan.final.train):,} snapshots")
-    fitted = fit(rows, plan.final.train, schema, chosen.estimator, chosen.config, seed=config.seed)
-    calibrator = chosen.calibration.calibrator
+    fitted = fit(rows, plan.final.train, schema, chosen.estimator, chosen.config, seed=config.seed, threads=threads)
+    unseen, margin = chosen.rows, chosen.margin
     if plan.timed:
-        margin = fitted.model.margin(fitted.encoder.transform(rows.take(plan.final.test)))
-        unseen, p = plan.final.test, calibrator.probability(margin)
+        unseen = plan.final.test
+        margin = fitted.model.margin(fitted.encoder.transform(rows.take(unseen)))
+        p = calibrator.probability(margin, month_of(rows.cutoffs[unseen]))
     else:
-        unseen, p = chosen.rows, cross_calibrated(chosen, rows.y[chosen.rows], rows.customers[chosen.rows])
+        p = cross_calibrated(chosen, rows.y[unseen], rows.customers[unseen])
     progress("measuring, with intervals")
-    measured = measure(rows, unseen, p, config, trained_on=plan.final.train if plan.timed else None)
-    compared = compare(candidates)
+    measured = measure(rows, unseen, p, config, trained_on=plan.final.train if plan.timed else None, campaign=campaign)
+    compared = compare(searched.candidates, rows)
     metrics: dict[str, Any] = {
         "test": measured.detail,
         "candidates": compared,
+        "tuning": searched.stopped_by,
+        "trials": searched.trials,
         "calibration": calibrator.kind,
+        "prior_shift": shift.to_json(),
         "folds": {
             "kind": "purged walk-forward" if plan.timed else "grouped by customer",
             "validation": [recorded(rows, fold) for fold in plan.folds],
@@ -96,26 +131,48 @@ def train(
         },
         "end_state": _end_state(rows, schema, plan, chosen, config, measured, threads, progress),
     }
-    training = rows.take(plan.final.train)
-    provenance = Provenance(
-        dataset_id=facts.dataset_id,
-        config_hash=facts.config_hash,
-        code_version=facts.code_version,
-        estimator=chosen.name,
-        seed=config.seed,
-        params=params_of(chosen.estimator),
-        libraries=dict(facts.libraries),
-        extra=dict(facts.extra),
-    )
-    bundle = Bundle(
-        encoder=fitted.encoder,
-        model=fitted.model,
-        calibrator=calibrator,
-        reference={**reference_of(training, schema), **reference(rows, plan.final.train, p)},
-        metrics=metrics,
-        provenance=provenance,
-    )
-    return Trained(bundle, measured, compared, metrics)
+
+    def bundle(
+        fitted: Fitted, calibrator: Calibrator, train: IntArray, metrics: Mapping[str, Any], **extra: Any
+    ) -> Bundle:
+        provenance = Provenance(
+            dataset_id=facts.dataset_id,
+            config_hash=facts.config_hash,
+            code_version=facts.code_version,
+            estimator=chosen.name,
+            seed=config.seed,
+            params=params_of(chosen.estimator),
+            libraries=dict(facts.libraries),
+            extra={**facts.extra, "trained_on": _cutoffs(rows, train) if plan.timed else [], **extra},
+        )
+        about = {**reference_of(rows.take(train), schema), **reference(rows, train, p)}
+        return Bundle(fitted.encoder, fitted.model, calibrator, about, metrics, provenance)
+
+    evaluated = bundle(fitted, calibrator, plan.final.train, metrics)
+    if not plan.timed:
+        return Trained(evaluated, None, measured, compared, metrics)
+    progress(f"{chosen.name}: fitting again on everything matured, {len(plan.everything):,} snapshots")
+    again = fit(rows, plan.everything, schema, chosen.estimator, chosen.config, seed=config.seed, threads=threads)
+    # the test's margins are unseen too, and the newest there are
+    seen = np.concatenate([chosen.rows, unseen])
+    newest = choose_calibrator(
+        np.concatenate([chosen.margin, margin]), rows.y[seen], clusters=rows.customers[seen]
+    ).calibrator
+    shift = shift_again(shift, rows, plan, newest, margin)
+    metrics = {
+        **metrics,
+        "refit": {
+            "calibration": newest.kind,
+            "prior_shift": shift.to_json(),
+            "fold": recorded(rows, Fold("everything matured", plan.everything, np.zeros(0, np.int64))),
+        },
+    }
+    serves = bundle(again, shift.applied_to(newest), plan.everything, metrics, evaluated=evaluated.sha256)
+    return Trained(serves, evaluated, measured, compared, metrics)
+
+
+def _cutoffs(rows: TrainingRows, numbers: IntArray) -> list[str]:
+    return [iso(c) for c in np.unique(rows.cutoffs[numbers]).astype(object)]
 
 
 def _end_state(
@@ -136,7 +193,9 @@ def _end_state(
     progress(f"measuring again without {len(columns)} end-state columns")
     names = ("roc_auc", "average_precision")
     if plan.timed:
-        fitted = fit(rows, plan.final.train, without, chosen.estimator, chosen.config, seed=config.seed)
+        fitted = fit(
+            rows, plan.final.train, without, chosen.estimator, chosen.config, seed=config.seed, threads=threads
+        )
         margin = fitted.model.margin(fitted.encoder.transform(rows.take(plan.final.test)))
         unseen, p = plan.final.test, Identity().probability(margin)  # a ranking needs no calibration
     else:

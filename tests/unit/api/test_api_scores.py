@@ -7,8 +7,9 @@ import json
 import pyarrow as pa
 import pytest
 
+from holdfast.clock import naive
 from holdfast.models.bundle import Bundle
-from serving_world import IDS, ROW, SCHEMA, World
+from serving_world import CUTOFF, IDS, ROW, SCHEMA, World
 
 
 def rows_of(world: World) -> list[dict]:
@@ -47,7 +48,8 @@ def test_whole_numbers_are_numbers_and_levels_may_be_new(api, bundle: Bundle) ->
         ],
         names=SCHEMA.names,
     )
-    assert body["scores"][0]["probability"] == bundle.predict(table)[0]
+    dated = table.append_column("cutoff", [[naive(CUTOFF)]])
+    assert body["scores"][0]["probability"] == bundle.predict(dated)[0] != bundle.predict(table)[0]
     assert 0 < body["scores"][1]["probability"] < 1
 
 

@@ -212,3 +212,8 @@ def test_instant() -> None:
 
 def test_memory_is_said_in_words() -> None:
     assert "not enough memory" in failures.describe(MemoryError())["message"]
+
+
+def test_force_needs_a_reason(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "promote", "2", "--force"]) == 2
+    assert "--force needs a reason. Give --why REASON" in capfd.readouterr().err

@@ -102,14 +102,36 @@ def test_a_folder_that_is_not_there_misses_everything(tmp_path: Path) -> None:
         ),
         (
             "training", ("logistic", "logstic"),
-            "training.yaml:2 training.estimators.logstic: must be one of xgboost, lightgbm, logistic, not "
+            "training.yaml:2 training.estimators.logstic: must be one of xgboost, lightgbm, logistic, rfm, not "
             "'logstic'. did you mean 'logistic'?",
         ),
         (
             "training", ("{}", "{imbalance: off}"),
-            "training.estimators.logistic.imbalance: must be one of none, balanced, not False",
+            "training.estimators.logistic.imbalance.0: must be one of none, balanced, scale_pos_weight, not False",
         ),
         ("training", "estimators: {}\n", "training.estimators: needs at least 1"),
+        ("training", ("{}", "{imbalance: []}"), "training.estimators.logistic.imbalance: needs at least 1"),
+        ("training", ("{}", "{monotone: {tenure: up}}"), "logistic.monotone.tenure: must be one of -1, 1, not 'up'"),
+        (
+            "training", ("{}", "{params: {l3: 1}}"),
+            "training.yaml:2 training.estimators.logistic.params.l3: is unknown; choose from: l2",
+        ),
+        ("training", ("{}", "{params: {l2: -1}}"), "training.estimators.logistic.params.l2: is -1; it cannot be"),
+        ("training", ("{}", "{params: {l2: .inf}}"), "training.estimators.logistic.params.l2: is inf; it cannot be"),
+        ("training", ("{}", "{params: {l2: yes}}"), "training.estimators.logistic.params.l2: "),
+        (
+            "training", ("logistic: {}", "xgboost: {search: {dpeth: [2, 6]}}"),
+            "training.estimators.xgboost.search.dpeth: is unknown; did you mean 'depth'?",
+        ),
+        (
+            "training", ("logistic: {}", "xgboost: {search: {depth: [2, 6.5]}}"),
+            "training.estimators.xgboost.search.depth: is 6.5, not a whole number",
+        ),
+        (
+            "training", ("logistic: {}", "xgboost: {search: {l2: [5, 1]}}"),
+            "training.estimators.xgboost.search.l2: goes from 5 to 1; Write the lower end first.",
+        ),
+        ("training", ("logistic: {}", "xgboost: {search: {l2: [-1, 1]}}"), "xgboost.search.l2: is -1; it cannot be"),
         ("decisions", ("cost: 5", "cost: .inf"), "decisions.actions.call.cost: must be a finite number, not inf"),
         ("decisions", ("cost: 5", "cost: five"), "decisions.actions.call.cost: must be a number, not 'five'"),
         ("decisions", ("retention: 0.1", "retention: 1.1"), "must be at most 1.0, not 1.1"),

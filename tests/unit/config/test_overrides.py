@@ -76,6 +76,7 @@ def test_variables_find_keys_whatever_their_case(project: Project) -> None:
         ("serving.port=many", "--set serving.port: must be a whole number, not 'many'"),
         ("data.label.horizon={a: 1, a: 2}", "the key 'a' is given twice"),
         ("serving.database_url=postgresql://u:hush@db/x", "others can read a command line"),
+        ("training.mlflow_uri=http://u:hush@mlflow", "others can read a command line. Set HOLDFAST_MLFLOW_URI"),
     ],
 )
 def test_words_that_cannot_be_set_are_named(project: Project, word: str, words: str) -> None:
@@ -99,8 +100,23 @@ def test_a_secret_is_taken_from_the_environment_as_it_is(project: Project, name:
     assert secret.get_secret_value() == url
 
 
-def test_an_empty_database_url_is_unset(project: Project) -> None:
-    assert load(project(), environ={"HOLDFAST_DATABASE_URL": ""}).config.serving.database_url is None
+def test_an_empty_address_is_unset(project: Project) -> None:
+    config = load(project(), environ={"HOLDFAST_DATABASE_URL": "", "HOLDFAST_MLFLOW_URI": ""}).config
+    assert (config.serving.database_url, config.training.mlflow_uri) == (None, None)
+
+
+def test_mlflows_address_is_a_secret_of_the_environment(project: Project) -> None:
+    url = "https://u:p: #a@mlflow/x"
+    loaded = load(project(), environ={"HOLDFAST_MLFLOW_URI": url})
+    assert loaded.config.training.mlflow_uri.get_secret_value() == url
+    assert (
+        loaded.config.hash() == load(project(), environ={}).config.hash()
+    )  # a bundle is the same wherever it is told of
+    [problem] = problems_of(project(), HOLDFAST_MLFLOW_URI="mysql://u:hush@db/x")
+    assert (
+        "HOLDFAST_MLFLOW_URI training.mlflow_uri: must begin with one of sqlite:///, postgresql+psycopg://" in problem
+    )
+    assert "hush" not in problem
 
 
 @pytest.mark.parametrize("line", ["database_url: hush", "port: 0\ndatabase_url: {a: hush}", "database_url: [hush]"])

@@ -53,7 +53,7 @@ def make_bundle(name="xgboost", **encoding):
     table = feature_table()
     y = labels(table)
     encoder = Encoder.fit(table, SCHEMA, **encoding)
-    params = {} if name == "logistic" else {"rounds": 20}
+    params = {"rounds": 20} if name in ("xgboost", "lightgbm") else {}
     x = encoder.transform(table)
     model = make_estimator(name, params).fit(x, y, seed=3, categorical=encoder.categorical)
     held = feature_table(seed=5)

@@ -15,7 +15,7 @@ from holdfast.models.bundle import Bundle
 from holdfast.models.tree_shap import TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "logistic"])
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "logistic", "rfm"])
 @pytest.mark.parametrize("one_hot_max", [0, 8])
 def test_a_loaded_bundle_answers_as_the_saved_one(tools, tmp_path, name, one_hot_max):
     made = tools.bundle(name, one_hot_max=one_hot_max)
@@ -132,3 +132,16 @@ def test_nothing_is_left_where_writing_fails(bundle, tmp_path):
     with pytest.raises(StoreError, match="JSON"):
         broken.save(tmp_path / "b")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_card_is_in_it_as_written_and_guarded(bundle, tmp_path):
+    carded = dataclasses.replace(bundle, card={"card.md": "# shop: \u00e9\r\n", "card.html": "<p>shop</p>"})
+    assert carded.sha256 != bundle.sha256
+    carded.save(tmp_path / "b")
+    assert (tmp_path / "b" / "card.html").read_bytes() == b"<p>shop</p>"
+    again = Bundle.load(tmp_path / "b")
+    assert again.card == carded.card
+    assert again.sha256 == carded.sha256
+    (tmp_path / "b" / "card.md").write_text("# better")
+    with pytest.raises(StoreError, match=r"card\.md is changed"):
+        Bundle.load(tmp_path / "b")

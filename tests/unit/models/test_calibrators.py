@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 
-from holdfast.errors import DataError, StoreError
+from holdfast.errors import StoreError
 from holdfast.models.calibrate import (
     MIN_POSITIVES,
     Identity,
     Isotonic,
+    Shifted,
     Sigmoid,
     calibrator_from_json,
     choose_calibrator,
     fit_isotonic,
     fit_sigmoid,
-    prior_shift,
 )
 
 
@@ -104,6 +104,10 @@ def test_probabilities_rise_with_the_margin_and_are_never_certain(rows):
         {"kind": "isotonic", "margins": [0, 1], "probabilities": [0.5, 0.1]},
         {"kind": "isotonic", "margins": [0, 1], "probabilities": [0.0, 0.1]},
         {"kind": "isotonic", "margins": [], "probabilities": []},
+        {"kind": "identity", "offsets": [0.0] * 11},
+        {"kind": "identity", "offsets": [float("nan")] * 12},
+        {"kind": "identity", "offsets": [11.0] * 12},
+        {"kind": "other", "offsets": [0.0] * 12},
     ],
 )
 def test_what_is_no_calibrator_is_refused(body):
@@ -111,13 +115,53 @@ def test_what_is_no_calibrator_is_refused(body):
         calibrator_from_json(body)
 
 
-def test_prior_shift_corrects_sampled_training_rows():
+def test_a_shift_corrects_sampled_training_rows():
+    """Stayers kept with chance w: log(w) is what the log-odds of the rest must be moved by."""
     margin, y = draw(lambda m: expit(m - 2), n=60_000)
     keep = (y == 1) | (np.random.default_rng(1).random(len(y)) < 0.2)
-    sampled = expit(margin - 2) / (expit(margin - 2) + 0.2 * (1 - expit(margin - 2)))
-    shifted = prior_shift(sampled, y[keep].mean(), y.mean())
-    assert shifted.mean() == pytest.approx(y.mean(), abs=0.005)
-    assert np.allclose(logit(prior_shift(shifted, 0.2, 0.1)), logit(shifted) + np.log((1 / 9) / (1 / 4)))
-    assert prior_shift([0.0, 1.0], 0.2, 0.1).tolist() == [0, 1]
-    with pytest.raises(DataError, match="strictly between"):
-        prior_shift([0.5], 0, 0.1)
+    sampled = fit_sigmoid(margin[keep], y[keep])
+    p = sampled.shifted(np.log(0.2)).probability(margin)
+    assert sampled.probability(margin).mean() > 1.5 * y.mean()
+    assert p.mean() == pytest.approx(y.mean(), abs=0.005)
+
+
+MONTHS = np.arange(12) + 12 * 50
+SHAPES = [Identity(), Sigmoid(-0.3, 0.8), Isotonic((-2.0, 0.0, 1.0), (0.01, 0.2, 0.7))]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: s.kind)
+def test_each_month_has_its_own_shift(shape):
+    offsets = tuple(float(o) for o in np.linspace(-0.5, 0.7, 12))
+    shifted = Shifted(shape, offsets)
+    found = shifted.probability(np.zeros(12), MONTHS)
+    plain = shape.probability(np.zeros(1))[0]
+    np.testing.assert_allclose(logit(found), logit(plain) + np.array(offsets), atol=1e-9)
+    average = shifted.probability(np.zeros(1))
+    np.testing.assert_allclose(logit(average), logit(plain) + np.mean(offsets), atol=1e-9)
+    assert shifted.kind == shape.kind
+    assert shifted.probability(np.zeros(0), np.zeros(0, dtype=np.int64)).shape == (0,)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: s.kind)
+def test_a_shift_of_nothing_changes_nothing(shape):
+    margin = np.linspace(-40, 40, 12)
+    for month in (None, MONTHS):
+        np.testing.assert_array_equal(Shifted(shape, (0.0,) * 12).probability(margin, month), shape.probability(margin))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(SHAPES),
+    st.lists(st.floats(-10, 10), min_size=12, max_size=12),
+    st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20),
+    st.integers(0, 11),
+)
+def test_shifted_probabilities_rise_are_never_certain_and_survive_json(shape, offsets, margins, month):
+    shifted = Shifted(shape, tuple(offsets))
+    margin = np.sort(np.array(margins))
+    p = shifted.probability(margin, np.full(len(margin), month))
+    assert np.all(np.diff(p) >= 0)
+    assert 0 < p.min() <= p.max() < 1
+    again = calibrator_from_json(json.loads(json.dumps(shifted.to_json())))
+    assert again == shifted
+    assert shifted.shifted(0.5).offsets == tuple(o + 0.5 for o in offsets)

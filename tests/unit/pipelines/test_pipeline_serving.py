@@ -7,13 +7,15 @@ import shutil
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from tiny_company import LAST, files_of, open_tiny
 
 from holdfast.errors import HoldfastError
+from holdfast.models.bundle import Bundle
 from holdfast.pipelines.build import build
-from holdfast.pipelines.models import promote, rollback
+from holdfast.pipelines.models import promote, rollback, show_version
 from holdfast.pipelines.monitor import monitor
 from holdfast.pipelines.retrain import retrain
 from holdfast.pipelines.run import run
@@ -71,6 +73,20 @@ def test_training_serves_what_a_killed_run_promoted(cut_off):
     assert (cut_off.reports / "model-2.md").read_text() == card
     assert aliases(cut_off) == {"champion": bundles(cut_off)[2]}
     assert monitor(cut_off).report.model_version == "2"
+
+
+def test_a_version_has_a_card_in_its_bundle_and_one_with_the_verdict_in_the_reports(copied, opened):
+    workspace = opened(copied)
+    shown = show_version(workspace, 1)
+    inside = Bundle.load(Path(shown["path"])).card
+    for name, key in (("card.md", "card"), ("card.html", "card_html")):
+        judged = Path(shown[key]).read_text(encoding="utf-8")
+        assert "demo: model version 1" in judged
+        assert "demo: model" in inside[name]
+        assert "version 1" not in inside[name]
+        assert "The gate" in judged
+        assert "The gate" not in inside[name]
+    assert inside["card.html"].count("<svg") > 10
 
 
 def test_training_again_leaves_what_is_served_as_it_is(copied, opened):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,14 +13,15 @@ import pytest
 from holdfast.artifacts.batches import SCORE_SCHEMA, ScoreBatch
 from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
 from holdfast.config.learning import ScoringSection, Tier
-from holdfast.errors import DataError
+from holdfast.errors import DataError, HoldfastError
 from holdfast.models.bundle import Bundle, Provenance
 from holdfast.models.calibrate import Identity
 from holdfast.models.encode import Encoder
+from holdfast.models.explain import rank_reasons, reasons
 from holdfast.models.reference import reference_of
 from holdfast.models.registry import make_estimator
 from holdfast.scoring.batch import score_batch, with_deciles
-from holdfast.scoring.predictor import shown_value, tiers_of
+from holdfast.scoring.predictor import reasons_column, shown_value, tiers_of
 from holdfast.stores.engine import DuckDBEngine
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
@@ -130,13 +132,37 @@ def test_a_batch_has_one_row_per_customer_in_their_order(engine, bundle):
     np.testing.assert_array_equal(batch.table["probability"].to_numpy(), bundle.predict(table))
     assert set(batch.table["model_version"].to_pylist()) == {"4"}
     assert set(batch.table["bundle_sha256"].to_pylist()) == {bundle.sha256}
-    reasons = batch.table["reasons"].to_pylist()
-    assert all(len(row) <= 2 for row in reasons)
-    assert any(reasons)
+    found = batch.table["reasons"].to_pylist()
+    assert all(len(row) <= 2 for row in found)
+    assert any(found)
     manifest = batch.manifest
     assert manifest["customers"] == 60
     assert sum(manifest["tiers"].values()) == 60
     assert manifest["expected_churners"] == pytest.approx(bundle.predict(table).sum(), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_reasons_in_columns_are_those_one_by_one(bundle, seed):
+    table = features(80, seed=seed)
+    _, parts = bundle.scored(table)
+    parts[:5] = 0  # nobody's reason
+    parts[table["usage_3m"].is_null().to_numpy(), 0] = 1.0
+    ranked = rank_reasons(parts, SCHEMA, top=2)
+    column = reasons_column(ranked, SCHEMA, table, bundle.typicals)
+    assert column.type == SCORE_SCHEMA.field("reasons").type
+    expected = [
+        [{**asdict(r), "value": shown_value(r.value), "typical": shown_value(r.typical)} for r in row]
+        for row in reasons(parts, SCHEMA, table, bundle.typicals, top=2)
+    ]
+    assert column.to_pylist() == expected
+    assert {r["value"] is None for row in expected for r in row} == {True, False}
+
+
+def test_contributions_that_do_not_add_up_stop_a_batch(engine, bundle, monkeypatch):
+    wrong = bundle.model.native_contributions
+    monkeypatch.setattr(type(bundle.model), "contributions", lambda self, x: wrong(x) + 1e-4)
+    with pytest.raises(HoldfastError, match="contributions of xgboost do not add up: 30 of 30 rows"):
+        scored(engine, bundle, features(30), ScoringSection())
 
 
 def test_the_same_rows_give_the_same_batch(engine, bundle):

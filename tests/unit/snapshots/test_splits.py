@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from holdfast.clock import Grid, Span
 from holdfast.config.learning import Folds
 from holdfast.errors import DataError
-from holdfast.snapshots.splits import TimeFold, TimeSplit, customer_folds, purged, require_purged, walk_forward
+from holdfast.snapshots.splits import (
+    TimeFold,
+    TimeSplit,
+    customer_folds,
+    everything_matured,
+    purged,
+    require_purged,
+    walk_forward,
+)
 
 Known = list[tuple[datetime, datetime]]
 
@@ -75,6 +83,13 @@ def test_an_embargo_and_a_limit_of_months() -> None:
     assert purged(cutoffs, test, Folds(embargo=Span(days=1)))[-1] == cutoffs[-3][0]
     assert purged(cutoffs, test, Folds(embargo=Span(months=2)))[-1] == cutoffs[-4][0]
     assert purged(cutoffs, test, Folds(train_months=3)) == tuple(c for c, _ in cutoffs[-4:-1])
+
+
+def test_what_serves_is_fitted_on_all_matured_cutoffs_or_the_latest_months_of_them() -> None:
+    cutoffs = [c for c, _ in monthly(6)]
+    assert everything_matured(cutoffs, Folds()) == tuple(cutoffs)
+    assert everything_matured(cutoffs, Folds(train_months=2)) == tuple(cutoffs[-2:])
+    assert everything_matured(cutoffs, Folds(train_months=60)) == tuple(cutoffs)
 
 
 @pytest.mark.parametrize("n", [0, 1, 4])

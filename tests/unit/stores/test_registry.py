@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import socket
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from holdfast.errors import NotFoundError, StoreError
 from holdfast.stores.registry import Registry
+from holdfast.stores.registry_run import MAX_TRIALS, PARENT, TRIAL, VersionFacts, _best
 
 
 @dataclass(frozen=True)
@@ -61,16 +64,28 @@ def registry(folder: Path) -> Registry:
     return Registry(f"sqlite:///{folder}/mlflow.db", folder / "artifacts", "shop")
 
 
-def log(to: Registry, bundle: str, dataset: str = "d1") -> tuple[str, str]:
-    found = to.log_version(
-        Path("models/1"),
+def facts(bundle: str, dataset: str = "d1", **more: Any) -> VersionFacts:
+    return VersionFacts(
+        bundle=Path("models/1"),
         bundle_sha256=bundle,
         dataset_id=dataset,
         params={f"p{i}": i for i in range(150)} | {"long": "x" * 9000},
         metrics={f"m{i}": i / 7 for i in range(1200)},
         tags={"estimator": "xgboost"},
+        description="A model.",
+        source="var/shop/datasets/d1",
+        profile={"snapshots": 7},
+        **more,
     )
+
+
+def log(to: Registry, bundle: str, dataset: str = "d1") -> tuple[str, str]:
+    found = to.log_version(facts(bundle, dataset))
     return found.version, found.run_id
+
+
+def trial(number: int, value: float | None, state: str = "COMPLETE") -> dict[str, Any]:
+    return {"number": number, "estimator": "lightgbm", "params": {"depth": number}, "value": value, "state": state}
 
 
 def test_a_version_is_logged_once(shop: Registry) -> None:
@@ -86,6 +101,72 @@ def test_a_version_is_logged_once(shop: Registry) -> None:
     version = shop._client.get_model_version("holdfast-shop", "1")
     assert version.source.endswith("/models/1")
     assert version.run_id == first[1]
+    assert (version.description, version.tags["estimator"]) == ("A model.", "xgboost")
+    [entry] = run.inputs.dataset_inputs
+    assert (entry.dataset.name, entry.dataset.digest, entry.dataset.source_type) == ("d1", "d1", "local")
+    assert entry.dataset.source == '{"uri": "var/shop/datasets/d1"}'
+    assert entry.dataset.profile == '{"snapshots": 7}'
+    assert [(tag.key, tag.value) for tag in entry.tags] == [("mlflow.data.context", "training")]
+
+
+def test_trials_are_runs_below_the_versions_also_when_it_was_killed_between_them(
+    shop: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after one call, then after two, and so on until it is done: as if it had never been killed."""
+    trials = [trial(0, 0.3), trial(1, None, "FAIL"), trial(2, 0.2, "PRUNED"), trial(3, 0.25)]
+    told = replace(facts("b9", trials=trials), params={"p": 1}, metrics={"m7": 1.0})
+    left = 0
+    kind = type(shop._client)
+    for name in ("create_run", "log_batch", "log_inputs", "set_terminated", "create_model_version"):
+        real = getattr(kind, name)
+
+        def until_killed(*args: Any, _real: Any = real, **named: Any) -> Any:
+            nonlocal left
+            done = _real(*args, **named)
+            left -= 1
+            if left == 0:
+                raise OSError("killed")
+            return done
+
+        monkeypatch.setattr(kind, name, until_killed)
+    version = None
+    for killed in range(1, 30):
+        left = killed
+        with suppress(StoreError):
+            version = shop.log_version(told)
+            break
+    assert version is not None
+    assert killed > 5
+    children = shop._client.search_runs(["1"], f"tags.`{PARENT}` = '{version.run_id}'")
+    said = {
+        run.data.tags[TRIAL]: (run.info.status, run.data.params, run.data.metrics.get("out_of_fold_log_loss"))
+        for run in children
+    }
+    assert len(children) == len(said)
+    assert said == {
+        "0": ("FINISHED", {"estimator": "lightgbm", "depth": "0"}, 0.3),
+        "1": ("FAILED", {"estimator": "lightgbm", "depth": "1"}, None),
+        "2": ("KILLED", {"estimator": "lightgbm", "depth": "2"}, 0.2),
+        "3": ("FINISHED", {"estimator": "lightgbm", "depth": "3"}, 0.25),
+    }
+    assert version.version == "2"
+    assert len(shop._client.get_metric_history(version.run_id, "m7")) == 1
+
+
+def test_of_very_many_trials_the_best_are_kept() -> None:
+    many = [trial(n, None if n == 7 else -float(n)) for n in range(MAX_TRIALS + 2)]
+    kept = {t["number"] for t in _best(many)}
+    assert kept == set(range(MAX_TRIALS + 2)) - {0, 7}
+
+
+def test_cards_and_figures_lie_beside_the_database(shop: Registry, tmp_path: Path) -> None:
+    card = tmp_path / "model-1.html"
+    card.write_text("<p>a card</p>")
+    other = Registry(shop.uri, tmp_path / "artifacts", "other")
+    version = other.log_version(facts("b9", files=[card]))
+    assert [f.path for f in other._client.list_artifacts(version.run_id)] == ["model-1.html"]
+    [kept] = other.artifact_root.rglob("model-1.html")
+    assert kept.read_text() == "<p>a card</p>"
 
 
 def test_a_run_without_a_version_is_taken_up_again(shop: Registry, monkeypatch: pytest.MonkeyPatch) -> None:

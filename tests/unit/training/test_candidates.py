@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import lightgbm as lgb
 import numpy as np
 import pyarrow as pa
 import pytest
+import xgboost as xgb
+from scipy.special import expit
 from training_world import CUSTOMERS, SCHEMA, rows_at, section, training_rows, walking
 
 from holdfast.config.learning import EstimatorConfig
+from holdfast.errors import ConfigError, DataError
 from holdfast.models.calibrate import choose_calibrator
 from holdfast.models.registry import make_estimator
 from holdfast.training.candidates import (
     EncodedFolds,
     best,
     class_weights,
-    compare,
     cross_calibrated,
     fit,
     out_of_fold,
     with_params,
 )
+from holdfast.training.comparison import compare
 from holdfast.training.rows import FoldPlan, TrainingRows
 
 FEW = EstimatorConfig(params={"rounds": 5})
@@ -76,12 +80,31 @@ def test_threads_change_nothing():
 
 def test_balanced_weights_give_both_classes_the_same_total():
     y = np.array([1.0, 0, 0, 0, 0])
-    weight = class_weights(y, "balanced")
+    weight = class_weights(y, ("balanced",))
     assert weight[y == 1].sum() == pytest.approx(weight[y == 0].sum())
     assert weight.mean() == pytest.approx(1)
-    assert class_weights(y, "none") is None
-    assert class_weights(np.zeros(3), "balanced") is None
-    assert class_weights(np.ones(3), "balanced") is None
+    assert class_weights(y, ("none",)) is None
+    assert class_weights(y, ("scale_pos_weight",)).tolist() == [4, 1, 1, 1, 1]
+    for way in ("balanced", "scale_pos_weight"):
+        assert class_weights(np.zeros(3), (way,)) is None
+        assert class_weights(np.ones(3), (way,)) is None
+
+
+def test_scale_pos_weight_is_the_libraries_own(monkeypatch):
+    """XGBoost's on columns with fewer values than bins; LightGBM's without its start from the unweighted base rate."""
+    rng = np.random.default_rng(0)
+    x = np.round(rng.normal(size=(1500, 4)), 1).astype(np.float32)
+    y = (rng.random(1500) < expit(x[:, 0] - x[:, 1] * x[:, 2] - 2)).astype(float)
+    weight, ratio = class_weights(y, ("scale_pos_weight",)), float((1 - y).sum() / y.sum())
+    for name, library, own in (
+        ("xgboost", xgb, {"scale_pos_weight": ratio}),
+        ("lightgbm", lgb, {"scale_pos_weight": ratio, "boost_from_average": False}),
+    ):
+        made, train = make_estimator(name, {"rounds": 20}), library.train
+        weighted = made.fit(x, y, seed=1, weight=weight).margin(x)
+        monkeypatch.setattr(library, "train", lambda p, *rest, t=train, own=own, **more: t({**p, **own}, *rest, **more))
+        np.testing.assert_allclose(made.fit(x, y, seed=1).margin(x), weighted, atol=1e-6)
+        assert np.abs(weighted).max() > 0.5
 
 
 def test_balanced_margins_are_calibrated_back():
@@ -120,7 +143,8 @@ def test_the_least_log_loss_is_best_and_comes_first():
     good = out_of_fold(folds, "lightgbm", with_params(FEW, {"rounds": 30}), seed=1, threads=1)
     assert good.log_loss < poor.log_loss
     assert best([poor, good]) is best([good, poor]) is good
-    ordered = compare([poor, good])
+    ordered = compare([poor, good], folds.rows)
+    assert ordered[0]["ranking"]["roc_auc"] > 0.6
     assert [c["estimator"] for c in ordered] == ["lightgbm", "xgboost"]
     assert ordered[0]["params"] == {"rounds": 30}
     assert ordered[0]["out_of_fold_log_loss"] == round(good.log_loss, 6)
@@ -129,13 +153,101 @@ def test_the_least_log_loss_is_best_and_comes_first():
 def test_other_params_go_over_those_given():
     config = EstimatorConfig(params={"rounds": 5, "depth": 2}, imbalance="balanced")
     changed = with_params(config, {"depth": 3})
-    assert (changed.params, changed.imbalance) == ({"rounds": 5, "depth": 3}, "balanced")
+    assert (changed.params, changed.imbalance) == ({"rounds": 5, "depth": 3}, ("balanced",))
     assert config.params["depth"] == 2
 
 
 def test_a_single_fold_is_calibrated_by_itself():
     rows, plan = training_rows(), walking()
-    single = EncodedFolds(rows, SCHEMA, FoldPlan(plan.folds[:1], plan.final, timed=True))
+    single = EncodedFolds(rows, SCHEMA, FoldPlan(plan.folds[:1], plan.final, timed=True, everything=plan.everything))
     candidate = out_of_fold(single, "xgboost", FEW, seed=1, threads=1)
     p = cross_calibrated(candidate, rows.y[candidate.rows], rows.customers[candidate.rows])
     np.testing.assert_array_equal(p, candidate.calibration.calibrator.probability(candidate.margin))
+
+
+def test_a_list_of_weighings_is_a_candidate_each():
+    config = EstimatorConfig(imbalance=["none", "scale_pos_weight", "none"], params={"l2": 3})
+    assert [(c.imbalance, c.params) for c in config.spread()] == [
+        (("none",), {"l2": 3}),
+        (("scale_pos_weight",), {"l2": 3}),
+    ]
+
+
+def test_weighing_keeps_ranking_ruins_raw_calibration_and_is_calibrated_back():
+    folds = EncodedFolds(training_rows(), SCHEMA, walking(timed=False))
+    both = EstimatorConfig(imbalance=["none", "scale_pos_weight"])
+    plain, weighted = (out_of_fold(folds, "logistic", c, seed=1, threads=1) for c in both.spread())
+    told = {c["imbalance"]: c for c in compare([weighted, plain], folds.rows)}
+    a, b = told["none"], told["scale_pos_weight"]
+    assert b["ranking"]["roc_auc"] == pytest.approx(a["ranking"]["roc_auc"], abs=0.01)
+    assert a["calibration"]["raw"]["observed_expected"] == pytest.approx(1, abs=0.05)
+    assert b["calibration"]["raw"]["observed_expected"] < 0.9
+    assert b["calibration"]["raw"]["log_loss"] > a["calibration"]["raw"]["log_loss"] + 0.005
+    for one in (a, b):
+        assert one["calibration"]["calibrated"]["observed_expected"] == pytest.approx(1, abs=0.05)
+    assert b["calibration"]["calibrated"]["log_loss"] == pytest.approx(a["calibration"]["raw"]["log_loss"], abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "logistic", "rfm"])
+def test_a_candidate_with_features_of_its_own_is_fitted_on_those_alone(name):
+    """In the folds, where columns of the whole encoding are taken, and in the final fit, which encodes them alone."""
+    rows, plan = training_rows(), walking()
+    own = EstimatorConfig(features=["plan", "usage_3m"])
+    few = SCHEMA.only(["usage_3m", "plan"])
+    a = out_of_fold(EncodedFolds(rows, SCHEMA, plan), name, own, seed=1, threads=1)
+    b = out_of_fold(EncodedFolds(rows, few, plan), name, EstimatorConfig(), seed=1, threads=1)
+    np.testing.assert_array_equal(a.margin, b.margin)
+    fitted = fit(rows, plan.folds[0].train, SCHEMA, make_estimator(name), own, seed=1)
+    assert fitted.encoder.schema.names == ["usage_3m", "plan"]
+    first = a.margin[a.fold == 0]
+    np.testing.assert_array_equal(fitted.model.margin(fitted.encoder.transform(rows.take(plan.folds[0].test))), first)
+
+
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "logistic", "rfm"])
+@pytest.mark.parametrize("direction", [1, -1])
+def test_configured_directions_reach_every_fit(name, direction):
+    rows, plan = training_rows(), walking()
+    config = EstimatorConfig(monotone={"usage_3m": direction}, features=["plan", "usage_3m", "tickets_3m"])
+    fitted = fit(rows, plan.final.train, SCHEMA, make_estimator(name), config, seed=1)
+    x = np.repeat(fitted.encoder.transform(rows.take(rows_at(5)[:20])), 15, axis=0)
+    at = fitted.encoder.names.index("usage_3m")
+    x[:, at] = np.tile(np.linspace(-3, 3, 15), 20)
+    steps = direction * np.diff(fitted.model.margin(x).reshape(20, 15), axis=1)
+    assert steps.min() >= -1e-6
+    assert steps.max() > 0 or direction == 1  # the truth falls
+    free = EstimatorConfig(features=config.features)
+    a, b = (out_of_fold(EncodedFolds(rows, SCHEMA, plan), name, c, seed=1, threads=1) for c in (config, free))
+    assert not np.array_equal(a.margin, b.margin) or direction == -1
+
+
+def test_a_category_has_no_direction():
+    folds = EncodedFolds(training_rows(), SCHEMA, walking())
+    with pytest.raises(ConfigError, match=r"monotone\.plan: is no number feature"):
+        out_of_fold(folds, "logistic", EstimatorConfig(monotone={"plan": 1}), seed=1, threads=1)
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_fold_with_one_class_is_said_by_name(timed):
+    rows, plan = training_rows(), walking(timed=timed)
+    y = np.array(rows.y, dtype=np.int8)
+    y[plan.folds[0].train] = 0
+    at = rows.table.column_names.index("label")
+    one_class = TrainingRows(rows.table.set_column(at, "label", pa.array(y)), SCHEMA)
+    with pytest.raises(DataError, match="with 0 churners; at least 2 are needed") as caught:
+        EncodedFolds(one_class, SCHEMA, plan)
+    assert caught.value.problems[0].where == f"fold {plan.folds[0].name}"
+    assert ("validation_cutoffs" if timed else "groups") in str(caught.value)
+    with pytest.raises(DataError, match="all folds together: predict"):
+        EncodedFolds(TrainingRows(rows.table.set_column(at, "label", pa.array(y * 0)), SCHEMA), SCHEMA, plan)
+
+
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "logistic", "rfm"])
+def test_a_feature_that_is_all_null_says_nothing(name):
+    rows, plan = training_rows(), walking()
+    at = rows.table.column_names.index("tickets_3m")
+    empty = TrainingRows(rows.table.set_column(at, "tickets_3m", pa.nulls(len(rows), pa.float32())), SCHEMA)
+    found = out_of_fold(EncodedFolds(empty, SCHEMA, plan), name, EstimatorConfig(), seed=1, threads=1)
+    assert np.isfinite(found.margin).all()
+    fitted = fit(empty, plan.final.train, SCHEMA, make_estimator(name), EstimatorConfig(), seed=1)
+    x = fitted.encoder.transform(empty.take(rows_at(5)))
+    assert np.abs(fitted.encoder.collapse(fitted.model.contributions(x)[:, :-1])[:, 1]).max() < 1e-6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from training_world import CUSTOMERS, FACTS, SCHEMA, rows_at, section, training_rows, walking
+from training_world import CUSTOMERS, CUTOFFS, FACTS, SCHEMA, rows_at, section, training_rows, walking
 
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.evaluation.intervals import evaluate
@@ -36,7 +36,7 @@ def test_walking_forward_the_test_is_measured_with_what_was_fitted_before_it():
     rows, seen = training_rows(), []
     found = trained(rows, seen=seen)
     assert found.measured.rows.tolist() == rows_at(5).tolist()
-    np.testing.assert_allclose(found.bundle.predict(rows.take(rows_at(5))), found.measured.p)
+    np.testing.assert_allclose(found.evaluated.predict(rows.take(rows_at(5))), found.measured.p)
     detail = found.metrics["test"]
     assert detail["n"] == CUSTOMERS
     assert detail["positives"] == rows.y[rows_at(5)].sum()
@@ -56,9 +56,35 @@ def test_labels_of_the_test_change_figures_and_not_the_model():
     at = rows.table.column_names.index("label")
     other = TrainingRows(rows.table.set_column(at, "label", [y]), SCHEMA)
     one, two = trained(rows), trained(other)
-    assert one.bundle.model.dump() == two.bundle.model.dump()
-    assert one.bundle.calibrator == two.bundle.calibrator
+    assert one.evaluated.model.dump() == two.evaluated.model.dump()
+    assert one.evaluated.calibrator == two.evaluated.calibrator
     assert one.metrics["test"]["metrics"] != two.metrics["test"]["metrics"]
+
+
+def test_what_may_serve_is_fitted_again_on_everything_matured():
+    rows, seen = training_rows(), []
+    found = trained(rows, seen=seen)
+    serves, evaluated = found.bundle, found.evaluated
+    assert evaluated.provenance.extra["trained_on"] == [str(c)[:10] for c in CUTOFFS[:5]]
+    assert serves.provenance.extra["trained_on"] == [str(c)[:10] for c in CUTOFFS]
+    assert serves.provenance.extra["evaluated"] == evaluated.sha256
+    assert serves.reference["n"] == len(rows)
+    assert evaluated.reference["n"] == len(rows) - CUSTOMERS
+    assert serves.provenance.params == evaluated.provenance.params
+    assert serves.metrics["test"] == evaluated.metrics["test"]  # of the one that had not seen the test
+    again = serves.metrics["refit"]["fold"]
+    assert (again["train"], again["test_cutoffs"]) == (len(rows), [])
+    assert [train_rows.tolist() for train_rows, _ in seen] == [rows_at(*range(n)).tolist() for n in (5, 6)]
+    # the same estimator on more: alike, and not the same
+    p, q = evaluated.predict(rows.table), serves.predict(rows.table)
+    assert 0 < np.abs(p - q).mean() < 0.1
+
+
+def test_grouped_by_customer_what_is_measured_by_folds_serves_itself():
+    found = trained(timed=False)
+    assert found.evaluated is None
+    assert "refit" not in found.bundle.metrics
+    assert found.bundle.provenance.extra["trained_on"] == []
 
 
 def test_grouped_by_customer_every_row_is_predicted_by_a_model_without_that_customer():
@@ -105,5 +131,5 @@ def test_slices_are_measured_and_progress_is_told():
     told = []
     found = trained(timed=False, config=section(slices=["plan"]), progress=told.append)
     assert set(found.metrics["test"]["slices"]) == {"plan"}
-    assert [line.partition(":")[0] for line in told[:2]] == ["xgboost", "logistic"]
+    assert [line.partition(":")[0] for line in told[:2]] == ["xgboost", "logistic (balanced)"]
     assert any("end-state" in line for line in told)

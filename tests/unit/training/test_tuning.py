@@ -1,26 +1,47 @@
-"""Tuning: the same trials for the same seed, within the budget, and never worse than the params given."""
+"""Tuning: the same trials for the same seed, within the budget, never worse than the params given, and resumable."""
 
 from __future__ import annotations
 
+import json
+import logging
+from dataclasses import replace
+from statistics import median
+
 import numpy as np
 import pytest
-from training_world import SCHEMA, training_rows, walking
+from training_world import FACTS, SCHEMA, section, training_rows, walking
 
 from holdfast.config.learning import EstimatorConfig, Tuning
+from holdfast.errors import StoreError
+from holdfast.models.calibrate import CalibratorChoice, Identity
+from holdfast.models.registry import make_estimator
 from holdfast.training import tuning
-from holdfast.training.candidates import EncodedFolds, out_of_fold
+from holdfast.training.candidates import Candidate, EncodedFolds, out_of_fold
+from holdfast.training.journal import Journal
+from holdfast.training.trainer import train
+from holdfast.training.tuning import search
 
-CONFIG = EstimatorConfig(params={"rounds": 5}, search={"rounds": (2, 40), "learning_rate": (0.01, 0.5), "l2": (1, 5)})
+SEARCH = {"rounds": (2, 40), "learning_rate": (0.01, 0.5), "l2": (1, 5)}
+CONFIG = EstimatorConfig(params={"rounds": 5}, search=SEARCH)
+IDENTITY = {"dataset_id": "d"}
 
 
-@pytest.fixture
+def configured(trials=4, seed=3, estimators=None, **more):
+    estimators = estimators or {"lightgbm": CONFIG}
+    return section(seed=seed, tuning=Tuning(trials=trials, **more)).model_copy(update={"estimators": estimators})
+
+
+@pytest.fixture(scope="module")
 def folds():
-    return EncodedFolds(training_rows(), SCHEMA, walking())
+    """Four folds, so that there is something to give up after."""
+    plan = walking(timed=False)
+    more = [*plan.folds, *(replace(f, name=f"{f.name} again") for f in plan.folds)]
+    return EncodedFolds(training_rows(), SCHEMA, replace(plan, folds=more))
 
 
 @pytest.fixture
 def counted(monkeypatch):
-    """The parameters of every candidate that tuning asked for; they are fitted all the same."""
+    """The parameters of every candidate that the search asked for; they are fitted all the same."""
     asked = []
 
     def counting(folds, name, config, **rest):
@@ -31,21 +52,47 @@ def counted(monkeypatch):
     return asked
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """Candidates without a fit: margins that are the better the nearer the parameters are to a point."""
+    asked = []
+
+    def made_up(folds, name, config, *, seed, threads, after=lambda *_: None):
+        params = {"rounds": 5, "learning_rate": 0.05, "l2": 1.0, **config.params}
+        asked.append(params)
+        miss = abs(np.log(params["learning_rate"] / 0.1)) + abs(params["l2"] - 3) + abs(params["rounds"] - 20) / 20
+        margin, y = np.zeros(0), np.zeros(0)
+        for k, fold in enumerate(folds.folds):
+            labels = folds.rows.y[fold.test]
+            noise = np.random.default_rng(k).normal(size=len(labels))
+            margin = np.concatenate([margin, labels + (1 + miss) * noise])
+            y = np.concatenate([y, labels])
+            after(k + 1, margin, y)
+        rows = np.concatenate([f.test for f in folds.folds])
+        fold = np.concatenate([np.full(len(f.test), k) for k, f in enumerate(folds.folds)])
+        choice, made = CalibratorChoice(Identity(), {"identity": 0.0}), make_estimator(name, config.params)
+        return Candidate(name, config, made, rows, margin, fold, choice, tuning._best_line_loss(margin, y))
+
+    monkeypatch.setattr(tuning, "out_of_fold", made_up)
+    return asked
+
+
 def test_the_trials_depend_on_the_seed_alone(folds, counted):
-    first = tuning.tuned(folds, "lightgbm", CONFIG, Tuning(trials=4), seed=3, threads=1)
+    first = search(folds, configured(), threads=1)
     asked = list(counted)
     counted.clear()
-    again = tuning.tuned(folds, "lightgbm", CONFIG, Tuning(trials=4), seed=3, threads=2)
+    again = search(folds, configured(), threads=2)
     assert counted == asked
     assert len(asked) == 1 + 4
-    np.testing.assert_array_equal(first.margin, again.margin)
+    np.testing.assert_array_equal(first.candidates[0].margin, again.candidates[0].margin)
+    assert first.trials == again.trials
     counted.clear()
-    tuning.tuned(folds, "lightgbm", CONFIG, Tuning(trials=4), seed=4, threads=1)
+    search(folds, configured(seed=4), threads=1)
     assert counted[1:] != asked[1:]
 
 
 def test_values_are_of_the_parameters_type_and_within_the_range(folds, counted):
-    found = tuning.tuned(folds, "lightgbm", CONFIG, Tuning(trials=5), seed=3, threads=1)
+    (found,) = search(folds, configured(5), threads=1).candidates
     for params in counted[1:]:
         assert isinstance(params["rounds"], int)
         assert isinstance(params["l2"], float)
@@ -55,16 +102,218 @@ def test_values_are_of_the_parameters_type_and_within_the_range(folds, counted):
     assert found.log_loss <= out_of_fold(folds, "lightgbm", CONFIG, seed=3, threads=1).log_loss
 
 
-@pytest.mark.parametrize(("trials", "search"), [(0, CONFIG.search), (3, {})])
-def test_without_trials_or_a_search_space_the_params_stand(folds, counted, trials, search):
-    config = CONFIG.model_copy(update={"search": search})
-    assert tuning.tuned(folds, "lightgbm", config, Tuning(trials=trials), seed=3, threads=1).config.params == {
-        "rounds": 5
-    }
+@pytest.mark.parametrize(("trials", "space"), [(0, SEARCH), (3, {})])
+def test_without_trials_or_a_search_space_the_params_stand(folds, counted, trials, space):
+    config = configured(trials, estimators={"lightgbm": CONFIG.model_copy(update={"search": space})})
+    found = search(folds, config, threads=1)
+    assert found.candidates[0].config.params == {"rounds": 5}
+    assert (found.trials, found.stopped_by) == ([], [])
     assert len(counted) == 1
 
 
-def test_a_run_out_of_time_stops_early(folds, counted):
-    spent = Tuning.model_construct(trials=50, seconds=0.01)
-    tuning.tuned(folds, "lightgbm", CONFIG, spent, seed=3, threads=1)
-    assert 2 <= len(counted) < 51
+def test_the_params_given_are_learnt_from_where_they_lie_within_the_space(folds, quick):
+    """Ten trials are random; from then on they gather about what was best, here the params given."""
+    near = CONFIG.model_copy(update={"params": {"rounds": 20, "learning_rate": 0.1, "l2": 3.0}})
+    told = search(folds, configured(25, estimators={"lightgbm": near}), threads=1).trials
+    far = [abs(t["params"]["l2"] - 3) for t in told]
+    assert np.mean(far[10:]) < np.mean(far[:10])
+    outside = CONFIG.model_copy(update={"params": {"rounds": 41}})
+    assert len(search(folds, configured(2, estimators={"lightgbm": outside}), threads=1).trials) == 2
+
+
+def test_each_way_of_weighing_is_searched_by_itself(folds, quick):
+    weighed = CONFIG.model_copy(update={"imbalance": ("none", "scale_pos_weight")})
+    found = search(folds, configured(3, estimators={"lightgbm": weighed, "logistic": EstimatorConfig()}), threads=1)
+    ways = [("lightgbm", "none"), ("lightgbm", "scale_pos_weight")]
+    assert [(c.name, c.config.imbalance[0]) for c in found.candidates] == [*ways, ("logistic", "none")]
+    assert [(t["estimator"], t["imbalance"]) for t in found.trials] == [w for w in ways for _ in range(3)]
+    assert [(s["stopped_by"], s["trials"]) for s in found.stopped_by] == [("trials", 3)] * 2
+
+
+# -- what is given up
+
+
+def test_a_trial_behind_the_median_after_as_many_folds_is_given_up(folds, quick):
+    told = search(folds, configured(40), threads=1).trials
+    pruned = [t for t in told if t["state"] == "pruned"]
+    assert pruned
+    assert all(t["state"] == "complete" for t in told[: tuning.TRIALS_BEFORE_PRUNING - 1])
+    (start,) = search(folds, configured(0), threads=1).candidates
+    y = folds.rows.y[start.rows]
+    by_fold = [tuning._best_line_loss(start.margin[start.fold <= k], y[start.fold <= k]) for k in range(len(folds))]
+    given = {"state": "complete", "log_loss_by_fold": by_fold}  # the params given count as a trial
+    for t in told:
+        before = [o for o in [given, *told[: t["number"]]] if o["state"] == "complete"]
+        done = len(t["log_loss_by_fold"])
+        for k, loss in enumerate(t["log_loss_by_fold"][: len(folds) - 1]):
+            limit = median(o["log_loss_by_fold"][k] for o in before) if len(before) >= 5 else float("inf")
+            assert (loss > limit) == (t["state"] == "pruned" and k == done - 1)
+        assert t["pruned_after"] == (done if t["state"] == "pruned" else None)
+        assert (t["value"] is None) == (t["state"] == "pruned")
+    json.dumps(told, allow_nan=False)
+
+
+def test_without_pruning_every_trial_is_complete(folds, quick):
+    told = search(folds, configured(40, pruning=False), threads=1).trials
+    assert {t["state"] for t in told} == {"complete"}
+
+
+def test_folds_that_are_given_up_are_told_in_order_whatever_the_threads(folds):
+    class Enough(Exception):
+        pass
+
+    seen = []
+
+    def after(done, margin, y):
+        seen.append((done, len(margin), len(y)))
+        if done == 2:
+            raise Enough
+
+    for threads in (1, 3):
+        seen.clear()
+        with pytest.raises(Enough):
+            out_of_fold(folds, "lightgbm", CONFIG, seed=1, threads=threads, after=after)
+        sizes = np.cumsum([len(f.test) for f in folds.folds])
+        assert seen == [(1, sizes[0], sizes[0]), (2, sizes[1], sizes[1])]
+
+
+def test_weighing_does_not_look_like_an_error_to_pruning():
+    rng = np.random.default_rng(0)
+    y = (rng.random(2000) < 0.2).astype(float)
+    margin = 2 * y + rng.normal(size=2000)
+    assert tuning._best_line_loss(3 * margin + 4, y) == pytest.approx(tuning._best_line_loss(margin, y), rel=1e-6)
+    base = -(y.mean() * np.log(y.mean()) + (1 - y.mean()) * np.log(1 - y.mean()))
+    assert tuning._best_line_loss(-margin, y) == pytest.approx(base)
+    assert np.isfinite(tuning._best_line_loss(margin[:5], np.zeros(5)))
+
+
+# -- the budget
+
+
+class Clock:
+    """A second passes whenever it is looked at."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 1
+        return self.now
+
+
+def test_the_time_is_for_all_searches_together_and_shared(folds, quick, caplog):
+    both = {"lightgbm": CONFIG, "xgboost": CONFIG}
+    with caplog.at_level(logging.INFO, logger="holdfast.training.tuning"):
+        found = search(folds, configured(1000, estimators=both, seconds=100), threads=1, clock=Clock())
+    first, second = found.stopped_by
+    assert first["stopped_by"] == second["stopped_by"] == "seconds"
+    assert 5 < first["trials"] < 20
+    assert abs(first["trials"] - second["trials"]) <= 2
+    assert "lightgbm: the search ended by its seconds" in caplog.text
+
+
+def test_time_that_one_leaves_is_the_nexts(folds, quick):
+    few = CONFIG.model_copy(update={"search": {"l2": (1, 5)}})
+    alone = search(folds, configured(1000, seconds=100), threads=1, clock=Clock()).stopped_by[0]["trials"]
+    none = EstimatorConfig()
+    found = search(
+        folds, configured(1000, estimators={"logistic": none, "lightgbm": few}, seconds=100), threads=1, clock=Clock()
+    )
+    assert abs(found.stopped_by[0]["trials"] - alone) <= 2  # what has no search space takes no share
+
+
+def test_time_runs_out_between_folds_and_the_params_given_were_tried(folds, quick):
+    found = search(folds, configured(1000, seconds=2), threads=1, clock=Clock())
+    assert found.candidates[0].config.params == {"rounds": 5}
+    assert len(quick) <= 2
+    assert found.trials == []
+
+
+# -- stopped and going on
+
+
+def test_a_killed_search_goes_on_and_ends_where_one_that_was_not_does(folds, quick, tmp_path):
+    """The journal is cut at random bytes, as a kill or a full disk would leave it."""
+    whole = search(folds, configured(15), threads=1, folder=tmp_path, identity=IDENTITY)
+    (journal,) = tmp_path.iterdir()
+    content = journal.read_bytes()
+    rng = np.random.default_rng(0)
+    in_memory = search(folds, configured(15), threads=1)
+    assert in_memory.trials == whole.trials
+    for cut in [0, 1, len(content), *rng.integers(2, len(content), 9).tolist()]:
+        journal.write_bytes(content[:cut])
+        quick.clear()
+        again = search(folds, configured(15), threads=1, folder=tmp_path, identity=IDENTITY)
+        assert again.trials == whole.trials
+        assert again.candidates[0].config == whole.candidates[0].config
+        np.testing.assert_array_equal(again.candidates[0].margin, whole.candidates[0].margin)
+        done = max(0, content[:cut].count(b"\n") - 1)  # the first line is the study
+        assert len(quick) in (1 + 15 - done, 1 + 15 - done + 1)  # the best is fitted again where it was found before
+    again = search(folds, configured(15), threads=1, folder=tmp_path, identity=IDENTITY)
+    assert journal.read_bytes().count(b"\n") == 1 + 15
+
+
+def test_more_trials_go_on_and_fewer_take_the_first(folds, quick, tmp_path):
+    def run(trials):
+        return search(folds, configured(trials), threads=1, folder=tmp_path, identity=IDENTITY)
+
+    few, many = run(8), run(16)
+    assert many.trials[:8] == few.trials
+    quick.clear()
+    assert run(8).trials == few.trials
+    assert len(quick) <= 2
+    assert search(folds, configured(16), threads=1).trials == many.trials
+
+
+def test_what_a_trial_depends_on_has_a_journal_of_its_own(folds, quick, tmp_path):
+    def run(config, identity=IDENTITY):
+        search(folds, config, threads=1, folder=tmp_path, identity=identity)
+        return len(list(tmp_path.iterdir()))
+
+    other = CONFIG.model_copy(update={"params": {"rounds": 6}})
+    assert run(configured(2)) == 1
+    assert run(configured(3, seconds=9)) == 1
+    assert run(configured(2, seed=4)) == 2
+    assert run(configured(2, pruning=False)) == 3
+    assert run(configured(2, estimators={"lightgbm": other})) == 4
+    assert run(configured(2), {"dataset_id": "e"}) == 5
+
+
+@pytest.mark.parametrize("content", [b"no journal\n", b'{"op_code": 99}\n', b"\xff\xfe\n[]\n"])
+def test_a_journal_that_cannot_be_read_is_begun_anew(folds, quick, tmp_path, content, caplog):
+    whole = search(folds, configured(3), threads=1, folder=tmp_path, identity=IDENTITY)
+    (journal,) = tmp_path.iterdir()
+    journal.write_bytes(content)
+    assert search(folds, configured(3), threads=1, folder=tmp_path, identity=IDENTITY).trials == whole.trials
+    assert "the search begins anew" in caplog.text
+    assert len(Journal(journal).read()) == 3
+
+
+def test_a_journal_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"cannot write the tuning journal .*x\.log"):
+        Journal(tmp_path / "file" / "x.log").read()
+
+
+def test_a_tuned_training_gives_the_same_bundle_killed_or_not(tmp_path):
+    """For real, through the trainer: neither journals nor clock nor threads reach the bundle."""
+    config = section(
+        tuning={"trials": 7}, estimators={"lightgbm": {"params": {"rounds": 5}, "search": {"rounds": [2, 30]}}}
+    )
+
+    def trained(threads=1, journals=None):
+        return train(
+            training_rows(), walking(), config, FACTS, threads=threads, journals=journals,
+            reference=lambda *_: {"histograms": {}},
+        )  # fmt: skip
+
+    plain, kept = trained(), trained(2, tmp_path)
+    (journal,) = tmp_path.iterdir()
+    journal.write_bytes(journal.read_bytes()[:-2500])
+    assert journal.read_bytes()
+    resumed = trained(1, tmp_path)
+    assert plain.bundle.sha256 == kept.bundle.sha256 == resumed.bundle.sha256
+    assert plain.trials == kept.trials == resumed.trials
+    assert plain.metrics["tuning"] == [
+        {"estimator": "lightgbm", "imbalance": "none", "stopped_by": "trials", "trials": 7}
+    ]

@@ -51,13 +51,13 @@ def rows_at(*months: int) -> np.ndarray:
 
 def walking(*, timed: bool = True) -> FoldPlan:
     """Folds at the third and fourth cutoff, the test at the sixth; the label of one takes until the next."""
+    everything = rows_at(*range(6))
     if timed:
         folds = [Fold("3", rows_at(0, 1), rows_at(2)), Fold("4", rows_at(0, 1, 2), rows_at(3))]
-        return FoldPlan(folds, Fold("6", rows_at(0, 1, 2, 3, 4), rows_at(5)), timed=True)
-    everything = rows_at(*range(6))
+        return FoldPlan(folds, Fold("6", rows_at(0, 1, 2, 3, 4), rows_at(5)), timed=True, everything=everything)
     group = everything % CUSTOMERS % 2
     folds = [Fold(f"group {k}", everything[group != k], everything[group == k]) for k in (0, 1)]
-    return FoldPlan(folds, Fold("all", everything, np.zeros(0, np.int64)), timed=False)
+    return FoldPlan(folds, Fold("all", everything, np.zeros(0, np.int64)), timed=False, everything=everything)
 
 
 def section(**changes: Any) -> TrainingSection:

@@ -1,4 +1,4 @@
-"""Verbs about models: train and models (list, show, promote, rollback, history)."""
+"""The verb train."""
 
 from __future__ import annotations
 
@@ -11,10 +11,6 @@ from holdfast.cli.session import Session, verb
 from holdfast.errors import GateRefused, UsageError
 
 PANEL = "Model"
-PREFIX = "models-"
-
-VersionArgument = Annotated[int, typer.Argument(min=1, help="A version's number, as models list shows.")]
-WhyOption = Annotated[str, typer.Option("--why", help="The reason, kept in the promotion ledger.")]
 
 
 def train(
@@ -54,71 +50,6 @@ def train(
             raise GateRefused(f"version {report['version']} does not serve", report["verdict"]["reasons"])
 
 
-def models_list(session: Session) -> None:
-    """Every version, newest first."""
-    from holdfast.cli.render import learning as render
-    from holdfast.pipelines.models import list_versions
-
-    session.answer({"versions": list_versions(session.workspace())}, render.versions)
-
-
-def models_show(
-    session: Session,
-    version: Annotated[int | None, typer.Argument(help="By default the champion.")] = None,
-) -> None:
-    """One version: what it is, on what it was trained, and how good it is."""
-    from holdfast.cli.render import learning as render
-    from holdfast.pipelines.models import show_version
-
-    session.answer(show_version(session.workspace(), version), render.version)
-
-
-def models_promote(
-    session: Session,
-    version: VersionArgument,
-    why: WhyOption = "promoted by hand",
-    force: Annotated[bool, typer.Option("--force", help="Promote a version that the gate refused.")] = False,
-) -> None:
-    """Make a version the champion and serve it; the ledger keeps who and why. Exit code 3: the gate refused it."""
-    from holdfast.cli.render import learning as render
-    from holdfast.pipelines.models import promote
-
-    with session.recorded() as (workspace, run), session.progress("promoting"):
-        report = promote(workspace, version, why=why, force=force)
-        run.summary = report
-    session.answer(report, render.change)
-
-
-def models_rollback(
-    session: Session,
-    version: Annotated[int | None, typer.Argument(help="By default the champion before this one.")] = None,
-    why: WhyOption = "rolled back by hand",
-) -> None:
-    """Go back to an earlier champion and serve it. One that was killed is finished when it is run again."""
-    from holdfast.cli.render import learning as render
-    from holdfast.pipelines.models import rollback
-
-    with session.recorded() as (workspace, run), session.progress("rolling back"):
-        report = rollback(workspace, version, why=why, run_id=run.run_id)
-        run.summary = report
-    session.answer(report, render.change)
-
-
-def models_history(session: Session, limit: Annotated[int, typer.Option(min=1, help="How many lines.")] = 20) -> None:
-    """The promotion ledger: who served since when, and why."""
-    from holdfast.cli.render import learning as render
-    from holdfast.pipelines.models import history
-
-    session.answer({"history": history(session.workspace(), limit=limit)}, render.history)
-
-
 def register(app: typer.Typer) -> None:
-    """Add this module's verbs."""
+    """Add this module's verb."""
     verb(app, "train", panel=PANEL)(train)
-    models = typer.Typer(no_args_is_help=True, help="Versions: list, show, promote, rollback, history.")
-    verb(models, "list", prefix=PREFIX)(models_list)
-    verb(models, "show", prefix=PREFIX)(models_show)
-    verb(models, "promote", prefix=PREFIX)(models_promote)
-    verb(models, "rollback", prefix=PREFIX)(models_rollback)
-    verb(models, "history", prefix=PREFIX)(models_history)
-    app.add_typer(models, name="models", rich_help_panel=PANEL)

@@ -19,20 +19,28 @@ METRICS = {
 
 def train(report: Report) -> list[Any]:
     verdict = report["verdict"]
-    gate = "yes" if verdict["passed"] else "no: " + "; ".join(verdict["reasons"])
+    no = ", ".join(check["name"] for check in verdict["checks"] if not check["passed"])
     said: list[tuple[str, object]] = [
-        ("gate", gate),
+        ("gate", f"no: {no}" if no else "yes"),
         ("champion", f"version {report['champion']}" if report["champion"] else "none yet"),
         *served(report),
-        ("model card", report["card"]),
+        ("model card", report["card_html"]),
         ("bundle", report["path"]),
+        ("removed", f"{bundles(report['removed'])} (training.retention.versions)" if report["removed"] else None),
     ]
     return [
         title(f"Version {report['version']}: {report['estimator']}", f"dataset {report['dataset_id']}"),
         *measured(report["metrics"]),
         importance(report["importance"]),
+        *checks(verdict),
         facts(said),
     ]
+
+
+def checks(verdict: Report) -> list[Any]:
+    """What the gate asked, and what it saw."""
+    rows = [(c["name"], "yes" if c["passed"] else "no", c["said"]) for c in verdict.get("checks", [])]
+    return [table(("the gate", "", "what it saw"), rows)] if rows else []
 
 
 def trained(report: Report, project: str) -> list[Any]:
@@ -62,12 +70,14 @@ def measured(metrics: Report) -> list[Any]:
     rows = [(METRICS.get(name, name), interval(figures[name])) for name in METRICS if name in figures]
     rows.append(("expected calibration error", f"{test['ece']:.4f}"))
     unseen = f"{count(final['test'])} unseen snapshots, {final['name']}" if final["test"] else "folds, each unseen"
+    again = metrics["refit"]["fold"] if "refit" in metrics else None
     parts: list[Any] = [
         facts(
             {
                 "folds": f"{len(folds['validation'])}, {folds['kind']}",
                 "trained on": f"{count(final['train'])} snapshots",
                 "measured on": f"{unseen}; {share(test['base_rate'], 2)} churned",
+                "serves fitted on": again and f"{count(again['train'])} snapshots: everything matured",
             }
         ),
         table(("measure", "value (95% interval)"), rows),
@@ -92,47 +102,7 @@ def importance(rows: list[Report], most: int = 8) -> Any:
     return table(("what moves scores most", "share", ""), shown, right=("share",))
 
 
-def versions(report: Report) -> list[Any]:
-    rows = [
-        (
-            v["version"], v["status"], v["estimator"], interval(v["metrics"].get("roc_auc")),
-            interval(v["metrics"].get("average_precision")), v["created_at"][:10],
-        )
-        for v in report["versions"]
-    ]  # fmt: skip
-    if not rows:
-        return [note("There are no versions yet. Run: holdfast train")]
-    return [table(("version", "status", "estimator", "ROC-AUC", "average precision", "made"), rows, right=("version",))]
-
-
-def version(report: Report) -> list[Any]:
-    return [
-        title(f"Version {report['version']}: {report['estimator']}", report["status"]),
-        *measured(report["all_metrics"]),
-        facts(
-            {
-                "features": len(report["features"]),
-                "dataset": report["dataset_id"],
-                "sha256": report["bundle_sha256"],
-                "made": report["created_at"],
-                "bundle": report["path"],
-                "model card": report["card"],
-                "MLflow": report["mlflow_version"] and f"version {report['mlflow_version']}",
-            }
-        ),
-    ]
-
-
-def change(report: Report) -> list[Any]:
-    before = f" (before: version {report['from_version']})" if report["from_version"] else ""
-    return [
-        title(f"Version {report['champion']} {'serves' if report['serving'] else 'is champion'}{before}"),
-        facts([("action", report["action"]), ("why", report["why"]), *served(report)]),
-    ]
-
-
-def history(report: Report) -> list[Any]:
-    rows = [(h["at"], h["action"], h["from_version"], h["to_version"], h["actor"], h["why"]) for h in report["history"]]
-    if not rows:
-        return [note("The ledger is empty. Run: holdfast train")]
-    return [table(("at", "action", "from", "to", "by", "why"), rows, right=("from", "to"))]
+def bundles(versions: list[int]) -> str:
+    """``the bundles of versions 1, 2``."""
+    shown = ", ".join(map(str, versions[:20])) + (" …" if len(versions) > 20 else "")
+    return f"the {'bundle of version' if len(versions) == 1 else 'bundles of versions'} {shown}"

@@ -76,7 +76,7 @@ def _model(report: Report) -> list[Any]:
     if not trained:
         return []
     verdict = trained["verdict"]
-    others = [f"{c['estimator']} {c['out_of_fold_log_loss']:.5f}" for c in trained["metrics"]["candidates"]]
+    others = [f"{_candidate(c)} {c['out_of_fold_log_loss']:.5f}" for c in trained["metrics"]["candidates"]]
     serves = "serves" if trained["promoted"] else f"does not serve; version {trained['champion']} goes on"
     return [
         facts(
@@ -84,6 +84,7 @@ def _model(report: Report) -> list[Any]:
                 "version": f"{trained['version']} ({trained['estimator']}), {serves}",
                 "gate": "yes" if verdict["passed"] else "no: " + "; ".join(verdict["reasons"]),
                 "candidates": f"{', '.join(others)} (out-of-fold log loss)",
+                "search": ", ".join(_searched(s) for s in trained["metrics"].get("tuning", [])),
                 "warning": "; ".join(trained["warnings"]),
             }
         ),
@@ -91,6 +92,16 @@ def _model(report: Report) -> list[Any]:
         importance(trained["importance"]),
         *_by_cutoff(trained["metrics"]["test"].get("by_cutoff", []), report),
     ]
+
+
+def _candidate(found: Report) -> str:
+    weighing = found["imbalance"]
+    return str(found["estimator"]) if weighing == "none" else f"{found['estimator']} ({weighing})"
+
+
+def _searched(found: Report) -> str:
+    ended = ", then its time was up" if found["stopped_by"] == "seconds" else ""
+    return f"{_candidate(found)} {counted(found['trials'], 'trial')}{ended}"
 
 
 def _by_cutoff(rows: list[Report], report: Report) -> Iterator[Any]:
