@@ -21,8 +21,8 @@ weighted by the chance that its customer is still there, and by its hazard as a 
 a stayer. It is computed, not simulated. A metric whose mean over companies of this size is not its value in the
 limit (average precision, profit at a budget) is held to the latter: bias counts against the interval.
 
-Profit is that of the project's own budget per customer, its actions with the assumed retention, and lifetime values
-held fixed. This program reads the truth; nothing under src/ does.
+Profit is that of the project's own campaign as training measures it: its budget per customer, its actions with the
+assumed retention, and lifetime values held fixed. This program reads the truth; nothing under src/ does.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -46,12 +47,13 @@ import holdfast.simulate.chunk
 from _redraws import FloatArray, IntArray, Paths, covered, intervals
 from _shared import machine, peak_memory
 from holdfast.artifacts.dataset import Dataset
+from holdfast.artifacts.schema import FeatureSchema
 from holdfast.clock import iso, parse_instant
-from holdfast.decisions.value import compute_clv, compute_lifetime
 from holdfast.evaluation.calibration import wilson
-from holdfast.evaluation.campaign import Campaign, TierRule
+from holdfast.evaluation.campaign import Campaign
 from holdfast.pipelines.bootstrap import Workspace, open_workspace
 from holdfast.pipelines.build import build
+from holdfast.pipelines.campaign import campaign_of
 from holdfast.pipelines.serving_model import Champion, champion
 from holdfast.pipelines.simulate import simulate
 from holdfast.pipelines.train import fold_plan, train
@@ -125,9 +127,8 @@ def paths_of(workspace: Workspace, best: Champion, cutoffs: list[str], scale: in
     who = np.unique(table["customer_id"].to_pylist(), return_inverse=True)[1]
     shape = (int(who.max()) + 1, len(tested))
     place = who * len(tested) + np.searchsorted(cutoffs[1:], at)
-    return Paths(
-        spread(p, place, shape), spread(hazard, place, shape), campaign_of(workspace, p, table, place, shape, scale)
-    )
+    offers = campaign(workspace, table, dataset.manifest.schema, hazard, place, shape, scale)
+    return Paths(spread(p, place, shape), spread(hazard, place, shape), offers)
 
 
 def spread(values: FloatArray, place: IntArray, shape: tuple[int, int]) -> FloatArray:
@@ -137,25 +138,20 @@ def spread(values: FloatArray, place: IntArray, shape: tuple[int, int]) -> Float
     return out.reshape(shape)
 
 
-def campaign_of(
-    workspace: Workspace, p: FloatArray, table: pa.Table, place: IntArray, shape: tuple[int, int], scale: int
-) -> Campaign:
-    """The project's actions and budget, as decisions.yaml states them; lifetime values by the model, held fixed."""
-    decisions, tiers = workspace.config.decisions, workspace.config.scoring.tiers[::-1]
-    actions = list(decisions.actions.values())
-    if any(action.when for action in actions):
-        raise SystemExit("an action has a 'when': this program knows tiers only")
-    revenue = table.column(decisions.value.revenue).to_numpy().astype(np.float64)
-    value = spread(compute_clv(revenue, compute_lifetime(p, 1.0, decisions.value), decisions.value), place, shape)
-    open_to = np.array([[not a.tiers or tier.name in a.tiers for a in actions] for tier in tiers])
-    budget = None if decisions.budget is None else decisions.budget / (len(p) / shape[1] / scale)
-    return Campaign(
-        value.ravel(),
-        np.array([a.cost for a in actions]),
-        np.array([a.retention for a in actions]),
-        np.ones((value.size, len(actions)), dtype=np.bool_),
-        budget,
-        TierRule(np.array([t.at_least for t in tiers]), open_to),
+def campaign(
+    workspace: Workspace, table: pa.Table, schema: FeatureSchema, hazard: FloatArray, place: IntArray,
+    shape: tuple[int, int], scale: int,
+) -> Campaign:  # fmt: skip
+    """The project's own, as training measures it, with the expected churn in place of labels."""
+    expected = table.set_column(table.column_names.index("label"), "label", pa.array(hazard))
+    given = campaign_of(workspace.config, TrainingRows(expected, schema), np.arange(len(hazard)))
+    eligible = np.zeros((shape[0] * shape[1], len(given.cost)), dtype=np.bool_)
+    eligible[place] = given.eligible
+    return replace(
+        given,
+        value=spread(given.value, place, shape).ravel(),
+        eligible=eligible,
+        budget=None if given.budget is None else given.budget * scale,  # the same budget, for so many more customers
     )
 
 

@@ -163,6 +163,12 @@ METRICS: Final[Mapping[str, WeightedMetric]] = {
     "empc": lambda w: empc_of_steps(w.steps, OfferTerms()).value,
     "profit": lambda w: w.profit(),
 }
+RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    **dict.fromkeys(("roc_auc", "average_precision", "brier", "recall_at_10", "ece", "calibration_error"), (0.0, 1.0)),
+    **dict.fromkeys(("log_loss", "observed_expected", "empc"), (0.0, float("inf"))),
+    "lift_at_10": (0.0, 1 / TOP_SHARE),
+}
+"""What a metric can be; any number where it is not named."""
 NEED_CAMPAIGN: Final = frozenset({"profit"})
 ROW_LOSSES: Final[Mapping[str, Callable[[Ranked], FloatArray]]] = {
     "log_loss": lambda ranked: ranked.log_loss,

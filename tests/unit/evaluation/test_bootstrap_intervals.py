@@ -36,15 +36,23 @@ def test_values_are_the_plain_metrics():
     assert np.isnan(result["roc_auc"].low)
 
 
-def test_a_replicate_is_the_metric_of_repeated_rows():
+def test_the_interval_is_of_the_draws_and_moved_by_twice_their_bias():
     y, p, customer = population(60)
-    counts = next(iter(replicate_counts(60, 1, seed=3)))
-    repeated = np.repeat(np.arange(len(y)), counts[customer].astype(int))
-    result = evaluate(y, p, customer, replicates=1, seed=3)
-    assert result["roc_auc"].low == pytest.approx(roc_auc(y[repeated], p[repeated]))
-    assert result["average_precision"].low == pytest.approx(average_precision(y[repeated], p[repeated]))
-    assert result["recall_at_10"].low == pytest.approx(recall_at(y[repeated], p[repeated], 0.1))
-    assert result["log_loss"].low == pytest.approx(log_loss(y[repeated], p[repeated]))
+    repeated = [np.repeat(np.arange(len(y)), c[customer].astype(int)) for c in replicate_counts(60, 39, seed=3)]
+    draws = np.array([average_precision(y[rows], p[rows]) for rows in repeated])
+    found = evaluate(y, p, customer, metrics=["average_precision"], replicates=39, seed=3)["average_precision"]
+    bias = draws.mean() - found.value
+    assert bias > 0.001
+    # of 39 draws, the smallest is passed with probability 1 / 40
+    assert (found.low, found.high) == pytest.approx((draws.min() - 2 * bias, draws.max() - 2 * bias))
+
+
+def test_the_interval_of_an_error_holds_it_and_is_not_below_zero():
+    y, p, customer = population(100)
+    error = evaluate(y, p, customer, metrics=["calibration_error"], replicates=100)["calibration_error"]
+    assert 0 <= error.low <= error.value <= error.high
+    perfect = evaluate(np.r_[y, 1], np.r_[y * 0.5 + 0.2, 0.7], metrics=["roc_auc"], replicates=50)["roc_auc"]
+    assert (perfect.value, perfect.high) == (1, 1)
 
 
 def test_intervals_hold_the_value_and_are_wider_than_if_rows_were_independent():
@@ -91,7 +99,8 @@ def test_the_short_way_for_row_losses_is_the_long_way():
     other = np.sqrt(p)
     counts = next(iter(replicate_counts(80, 1, seed=0)))[customer]
     long = log_loss(y, p, counts) - log_loss(y, other, counts)
-    assert paired_difference(y, p, other, customer, replicates=1).low == pytest.approx(long)
+    gap = paired_difference(y, p, other, customer, replicates=1)
+    assert gap.low == gap.high == pytest.approx(2 * gap.value - long)  # one draw, and its bias
 
 
 def test_a_model_does_not_differ_from_itself():
@@ -129,7 +138,8 @@ def test_a_bound_is_passed_with_its_probability_also_for_few_draws():
     y, p, customer = population(50)
     gap = paired_difference(y, p, np.sqrt(p), customer, replicates=19, confidence=0.95)
     sums = [log_loss(y, p, c[customer]) - log_loss(y, np.sqrt(p), c[customer]) for c in replicate_counts(50, 19, 0)]
-    assert (gap.lower, gap.upper) == pytest.approx((min(sums), max(sums)))
+    bias = np.mean(sums) - gap.value
+    assert (gap.lower, gap.upper) == pytest.approx((min(sums) - 2 * bias, max(sums) - 2 * bias))
 
 
 def test_wrong_words_and_shapes_are_refused():

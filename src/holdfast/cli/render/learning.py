@@ -68,7 +68,7 @@ def measured(metrics: Report) -> list[Any]:
     final = folds["final"]
     figures = test["metrics"]
     rows = [(METRICS.get(name, name), interval(figures[name])) for name in METRICS if name in figures]
-    rows.append(("calibration error", f"{test['ece']:.4f}"))
+    rows.append(("expected calibration error", f"{test['ece']:.4f}"))
     unseen = f"{count(final['test'])} unseen snapshots, {final['name']}" if final["test"] else "folds, each unseen"
     again = metrics["refit"]["fold"] if "refit" in metrics else None
     parts: list[Any] = [
