@@ -9,9 +9,11 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.special import logit
 
 from holdfast.errors import DataError, NotFoundError, StoreError
 from holdfast.models.bundle import Bundle
+from holdfast.models.calibrate import Shifted
 from holdfast.models.tree_shap import TOLERANCE
 
 
@@ -47,6 +49,18 @@ def test_probabilities_and_reasons_hang_together(bundle, tools):
     reason = found[0][0]
     assert reason.typical == bundle.typicals[reason.feature]
     assert reason.label == bundle.schema[reason.feature].label
+
+
+def test_a_cutoff_tells_the_month(bundle, tools, tmp_path):
+    offsets = tuple(float(o) for o in np.linspace(-0.5, 0.6, 12))
+    shifted = dataclasses.replace(bundle, calibrator=Shifted(bundle.calibrator, offsets))
+    shifted.save(tmp_path / "b")
+    table = tools.table(24, seed=4)
+    cutoffs = np.arange("2023-01", "2025-01", dtype="datetime64[M]").astype("datetime64[us]")
+    found = Bundle.load(tmp_path / "b").predict(table.append_column("cutoff", pa.array(cutoffs)))
+    np.testing.assert_allclose(logit(found) - logit(bundle.predict(table)), np.tile(offsets, 2), atol=1e-9)
+    average = logit(shifted.predict(table)) - logit(bundle.predict(table))
+    np.testing.assert_allclose(average, np.mean(offsets), atol=1e-9)
 
 
 def test_one_row_is_answered_as_among_many(bundle, tools):
