@@ -12,7 +12,6 @@ import numpy as np
 
 from holdfast.artifacts.dataset import Dataset
 from holdfast.artifacts.files import write_text
-from holdfast.models.bundle import Bundle
 from holdfast.models.importance import even_sample, global_importance
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.contest import evaluated_folder, unseen_file, write_unseen
