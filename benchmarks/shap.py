@@ -154,8 +154,7 @@ def fitted(name: str, rounds: int) -> Bundle:
     weight = rng.normal(size=FEATURES) * np.exp(-np.arange(FEATURES) / 15) / 2
     margin = z @ weight + np.sin(2 * z[:, 0]) + z[:, 1] * z[:, 2] / 2 + z[:, 3] * z[:, 10] / 2 - 2
     y = (rng.random(FIT_ROWS) < 1 / (1 + np.exp(-margin))).astype(np.float64)
-    settings = {"rounds": rounds, "depth": DEPTH, "threads": 2}
-    model = make_estimator(name, settings).fit(x, y, seed=1)
+    model = make_estimator(name, {"rounds": rounds, "depth": DEPTH}).fit(x, y, seed=1, threads=2)
     provenance = Provenance("d", "c", "0", name, 1)
     return Bundle(encoder, model, Identity(), reference_of(table, schema()), {}, provenance)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from holdfast.config.schema import Config
 from holdfast.decisions.effects import compute_effects
@@ -23,17 +21,17 @@ def campaign_of(config: Config, rows: TrainingRows, some: IntArray) -> Campaign:
     rule. The budget of a decision run is spread over the snapshots of a cutoff.
     """
     decisions = config.decisions
-    table = rows.table.take(pa.array(some))
-    revenue = pc.fill_null(table.column(decisions.value.revenue).cast(pa.float64()), np.nan).to_numpy()
+    asked = {feature for action in decisions.actions.values() for feature in action.when}
+    table = rows.take(some, sorted(asked))
     lifetime = compute_lifetime(rows.y[some], months_of(config.data.label.window), decisions.value)
     effects = compute_effects(None, decisions)
     tiers = config.scoring.tiers[::-1]
     per_cutoff = len(some) / len(np.unique(rows.cutoffs[some]))
     return Campaign(
-        value=compute_clv(np.asarray(revenue, dtype=np.float64), lifetime, decisions.value),
+        value=compute_clv(rows.values(decisions.value.revenue, some), lifetime, decisions.value),
         cost=np.array([action.cost for action in decisions.actions.values()]),
         retention=np.array([effects[name].retention for name in decisions.actions]),
-        eligible=open_by_features(table, decisions),
+        eligible=open_by_features(table, decisions) if asked else np.ones((len(some), len(effects)), dtype=np.bool_),
         tiers=TierRule(
             np.array([tier.at_least for tier in tiers]),
             np.array([[not a.tiers or tier.name in a.tiers for a in decisions.actions.values()] for tier in tiers]),

@@ -189,5 +189,5 @@ def _histograms(config: Config, rows: TrainingRows, train_rows: IntArray, p: Flo
     # exposure only says how much history there is, which grows by itself: that is no drift
     exposure = [f.name for f in rows.schema if f.group == EXPOSURE]
     schema = rows.schema.without([*config.training.exclude, *exposure])
-    table = rows.table.select(["customer_id", *schema.names]).take(train_rows)
+    table = rows.take(train_rows, ["customer_id", *schema.names])
     return reference_histograms(table, schema, config.monitoring.drift.bins, scores=p)

@@ -102,9 +102,11 @@ def fit(rows: TrainingRows, train: IntArray, schema: FeatureSchema, estimator: E
     mine = schema_of(schema, config)
     table = rows.take(train)
     encoder = Encoder.fit(table, mine, one_hot_max=ONE_HOT_MAX)
+    x = encoder.transform(table)
+    del table  # while the model is fitted, one copy of the rows is enough
     inputs, y = inputs_of(encoder, config), rows.y[train]
     model = estimator.fit(
-        encoder.transform(table), y, seed=seed, weight=class_weights(y, config.imbalance), threads=threads,
+        x, y, seed=seed, weight=class_weights(y, config.imbalance), threads=threads,
         categorical=inputs.categorical, monotone=inputs.monotone,
     )  # fmt: skip
     return Fitted(encoder, model)
@@ -197,13 +199,15 @@ class EncodedFolds:
             self._kept[number] = found
         return found
 
-    def fit_and_predict(self, number: int, estimator: Estimator, config: EstimatorConfig, *, seed: int) -> FloatArray:
+    def fit_and_predict(
+        self, number: int, estimator: Estimator, config: EstimatorConfig, *, seed: int, threads: int = 1
+    ) -> FloatArray:
         """Margins of a fold's test rows by a model fitted on its training rows, in the test rows' order."""
         fold = self[number]
         inputs, weight = inputs_of(fold.encoder, config), class_weights(fold.y, config.imbalance)
         model = estimator.fit(
             inputs.of(fold.x), fold.y, seed=seed, weight=weight, categorical=inputs.categorical,
-            monotone=inputs.monotone,
+            monotone=inputs.monotone, threads=threads,
         )  # fmt: skip
         return model.margin(inputs.of(fold.test))
 
@@ -228,8 +232,11 @@ def out_of_fold(
     made = estimator or make_estimator(name, config.params)
     rows = folds.rows
     margin, y = np.zeros(0), np.zeros(0)
+    each = max(1, threads // len(folds))  # where folds are fewer than threads, none of these is idle
     with ThreadPoolExecutor(threads) as pool:
-        waiting = [pool.submit(folds.fit_and_predict, k, made, config, seed=seed) for k in range(len(folds))]
+        waiting = [
+            pool.submit(folds.fit_and_predict, k, made, config, seed=seed, threads=each) for k in range(len(folds))
+        ]
         try:
             for k, found in enumerate(waiting):
                 margin = np.concatenate([margin, found.result()])

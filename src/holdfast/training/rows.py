@@ -44,9 +44,15 @@ class TrainingRows:
         """(n,) datetime64[us]."""
         return np.asarray(self.table.column("cutoff").to_numpy(), dtype="datetime64[us]")
 
-    def take(self, rows: IntArray) -> pa.Table:
-        """The features of some rows, and their ``cutoff``: a calibrator may know the months."""
-        return self.table.select(["cutoff", *self.schema.names]).take(pa.array(rows))
+    def take(self, rows: IntArray, columns: Sequence[str] | None = None) -> pa.Table:
+        """Columns of some rows: by default the features, and ``cutoff``, since a calibrator may know the months.
+
+        Rows that follow each other are not copied.
+        """
+        table = self.table.select(["cutoff", *self.schema.names] if columns is None else columns)
+        if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+            return table.slice(int(rows[0]), len(rows))
+        return table.take(pa.array(rows))
 
     def values(self, name: str, rows: IntArray) -> npt.NDArray[Any]:
         """One feature of some rows: numbers as float64 with NaN for null, categories as text or None."""

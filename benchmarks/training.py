@@ -1,0 +1,179 @@
+"""`holdfast train` beside bare xgboost.train on the same matrices, in one run: time and peak memory.
+
+    python benchmarks/training.py [--customers 70700] [--repeats 3] [--quick]
+
+One fixed fit: XGBoost with its parameters given, no search, on 1.5 million snapshots of 60 features (the company of
+features_peers.py). To know what a model is worth, `holdfast train` must fit it more than once: on the one fold that is
+asked for here, on what lies before the final test, and again on everything matured. The bare program makes the same
+fits, of the same rows, parameters, seed and threads, from one float32 matrix that is in memory before its clock starts.
+
+time    the whole process of `holdfast train`: starting Python, reading Parquet, folds, encoding, fits, calibration,
+        metrics with intervals, reference, bundles, the leakage audit, the model card and the ledger; over the seconds
+        in which the bare program makes its quantised matrices and trains. At most 1.15.
+memory  the most that each process ever held; the bare one's has its matrix. At most 1.15.
+
+Medians of alternating runs. Also printed, and no claim: the time over that of the last fit alone, and where time went.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from _shared import machine, peak_memory
+
+LIMIT = 1.15
+CUSTOMERS, ROUNDS, DEPTH = 70_700, 300, 6
+QUICK_CUSTOMERS, QUICK_ROUNDS = 3_500, 10
+FEATURES = 60
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--customers", type=int, default=CUSTOMERS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a small size that proves nothing, once")
+    parser.add_argument("--role", choices=ROLES, help=argparse.SUPPRESS)
+    parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.role:
+        print(json.dumps(ROLES[args.role](args.root, args.customers, args.rounds)))
+        return
+    customers, rounds, repeats = args.customers, args.rounds, args.repeats
+    if args.quick:
+        customers, rounds, repeats = QUICK_CUSTOMERS, QUICK_ROUNDS, 1
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        made = run("prepare", root, customers, rounds)
+        print(
+            f"One fixed fit on {made['rows']:,} snapshots x {FEATURES} features: holdfast train and bare xgboost.train"
+        )
+        print(machine(), flush=True)
+        runs = [(run("holdfast", root), run("bare", root)) for _ in range(repeats)]
+    raise SystemExit(0 if told(runs) or args.quick else 1)
+
+
+def told(runs: list[tuple[dict[str, Any], dict[str, Any]]]) -> bool:
+    """Print the medians; whether both claims hold."""
+    ours, bare = [r[0] for r in runs], [r[1] for r in runs]
+    if ours[0]["fits"] != bare[0]["fits"]:
+        raise SystemExit(f"not the same fits: {ours[0]['fits']} and {bare[0]['fits']}")
+    seconds = statistics.median(r["wall"] for r in ours), statistics.median(sum(r["seconds"]) for r in bare)
+    peaks = statistics.median(r["peak"] for r in ours), statistics.median(r["peak"] for r in bare)
+    last = statistics.median(r["seconds"][-1] for r in bare)
+    print(f"fits: {', '.join(f'{n:,} rows' for n in ours[0]['fits'])}; the median of {len(runs)}")
+    ratios = {"time": seconds[0] / seconds[1], "memory": peaks[0] / peaks[1]}
+    said = {
+        "time": f"{seconds[0]:8.2f} s   bare {seconds[1]:8.2f} s",
+        "memory": f"{peaks[0]:8.2f} GiB bare {peaks[1]:8.2f} GiB",
+    }
+    for name, ratio in ratios.items():
+        verdict = "holds" if ratio <= LIMIT else "DOES NOT HOLD"
+        print(f"  {name:7} holdfast {said[name]}   {ratio:.3f}x (at most {LIMIT}x: {verdict})")
+    print(f"  over the last fit alone ({last:.2f} s): {seconds[0] / last:.2f}x")
+    print("where the time went, one run:")
+    for stage, took in ours[-1]["stages"]:
+        print(f"  {took:8.2f} s  {stage}")
+    return all(ratio <= LIMIT for ratio in ratios.values())
+
+
+def run(role: str, root: Path, customers: int = 0, rounds: int = 0) -> dict[str, Any]:
+    """A role in a process of its own, and how long that lived."""
+    program = [sys.executable, __file__, "--role", role, "--root", str(root)]
+    program += ["--customers", str(customers), "--rounds", str(rounds)]
+    began = time.perf_counter()
+    done = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True)
+    wall = time.perf_counter() - began
+    return {"wall": wall, **json.loads(done.stdout.splitlines()[-1])}
+
+
+def prepare(root: Path, customers: int, rounds: int) -> dict[str, Any]:
+    """The company, its dataset, and the matrix of all its matured snapshots as the bare program reads it."""
+    from features_peers import company
+    from holdfast.pipelines.build import build
+
+    workspace = company(root, customers)
+    params = f"rounds: {rounds}, depth: {DEPTH}"
+    folds = "folds: {validation_cutoffs: 1, test_cutoffs: 1}"
+    text = f"estimators: {{xgboost: {{params: {{{params}}}}}}}\n{folds}\n"
+    (root / "conf" / "peers" / "training.yaml").write_text(text)
+    dataset = build(workspace)
+    table = dataset.read()
+    x = np.column_stack([table.column(name).to_numpy() for name in dataset.manifest.schema.names])
+    np.save(root / "x.npy", x.astype(np.float32, copy=False))
+    np.save(root / "y.npy", table.column("label").to_numpy())
+    return {"rows": len(x)}
+
+
+def holdfast(root: Path, *_: int) -> dict[str, Any]:
+    """`holdfast train`, noting the rows of each fit and when each stage began."""
+    from holdfast.models import xgboost_model
+    from holdfast.pipelines.bootstrap import open_workspace
+    from holdfast.pipelines.train import train
+
+    fits: list[int] = []
+    stages: list[tuple[str, float]] = []
+    fitting = 0.0
+    library = xgboost_model.XGBoost.fit
+
+    def noted(self: Any, x: Any, y: Any, **given: Any) -> Any:
+        nonlocal fitting
+        fits.append(len(x))
+        began = time.perf_counter()
+        model = library(self, x, y, **given)
+        fitting += time.perf_counter() - began
+        return model
+
+    def progress(stage: str) -> None:
+        stages.append((stage, time.perf_counter()))
+
+    xgboost_model.XGBoost.fit = noted  # type: ignore[method-assign]
+    progress("reading")
+    report = train(open_workspace("peers", root=root), progress=progress)
+    progress("done")
+    took = [(a[0], b[1] - a[1]) for a, b in pairwise(stages)]
+    bundle = report.path / "manifest.json"
+    (root / "params.json").write_text(json.dumps({"params": json.loads(bundle.read_text())["params"], "fits": fits}))
+    return {"peak": peak_memory(), "fits": fits, "stages": [*took, ("of these, within the fits", fitting)]}
+
+
+def bare(root: Path, *_: int) -> dict[str, Any]:
+    """The same fits by the library alone. Snapshots are in order of cutoffs: what a fit is given comes first."""
+    import xgboost as xgb
+
+    from holdfast.config.learning import TrainingSection
+
+    told = json.loads((root / "params.json").read_text())
+    p = told["params"]
+    params = {
+        "objective": "binary:logistic", "eval_metric": "logloss", "tree_method": "hist", "eta": p["learning_rate"],
+        "max_depth": p["depth"], "min_child_weight": p["min_child_weight"], "gamma": p["min_gain"],
+        "subsample": p["subsample"], "colsample_bytree": p["colsample"], "alpha": p["l1"], "lambda": p["l2"],
+        "max_bin": p["max_bin"], "seed": TrainingSection.model_fields["seed"].default, "verbosity": 0,
+    }  # fmt: skip
+    x, y = np.load(root / "x.npy"), np.load(root / "y.npy").astype(np.float64)
+    seconds: list[float] = []
+    for rows in told["fits"]:
+        began = time.perf_counter()
+        data = xgb.QuantileDMatrix(x[:rows], y[:rows], max_bin=p["max_bin"])
+        xgb.train(params, data, p["rounds"])
+        del data
+        seconds.append(time.perf_counter() - began)
+    return {"peak": peak_memory(), "fits": told["fits"], "seconds": seconds}
+
+
+ROLES = {"prepare": prepare, "holdfast": holdfast, "bare": bare}
+
+if __name__ == "__main__":
+    main()
