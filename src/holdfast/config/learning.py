@@ -98,6 +98,8 @@ class TrainingSection(Section):
     """Features left out of the model (still in the dataset and in slices)."""
     folds: Folds = Folds()
     tuning: Tuning = Tuning()
+    prior_shift: bool = True
+    """Whether probabilities follow what the months add to the odds of churn, where that was right before."""
     bootstrap: Annotated[int, Field(ge=50, le=5000)] = 200
     """Replicates of the customer-clustered bootstrap."""
     seed: Annotated[int, Field(ge=0)] = 7

@@ -21,8 +21,10 @@ def campaign_of(config: Config, rows: TrainingRows, some: IntArray) -> Campaign:
     rule. The budget of a decision run is spread over the snapshots of a cutoff.
     """
     decisions = config.decisions
-    asked = {feature for action in decisions.actions.values() for feature in action.when}
-    table = rows.take(some, sorted(asked))
+    asked = sorted({feature for action in decisions.actions.values() for feature in action.when})
+    eligible = np.ones((len(some), len(decisions.actions)), dtype=np.bool_)
+    if asked:
+        eligible = open_by_features(rows.take(some, asked), decisions)
     lifetime = compute_lifetime(rows.y[some], months_of(config.data.label.window), decisions.value)
     effects = compute_effects(None, decisions)
     tiers = config.scoring.tiers[::-1]
@@ -31,7 +33,7 @@ def campaign_of(config: Config, rows: TrainingRows, some: IntArray) -> Campaign:
         value=compute_clv(rows.values(decisions.value.revenue, some), lifetime, decisions.value),
         cost=np.array([action.cost for action in decisions.actions.values()]),
         retention=np.array([effects[name].retention for name in decisions.actions]),
-        eligible=open_by_features(table, decisions) if asked else np.ones((len(some), len(effects)), dtype=np.bool_),
+        eligible=eligible,
         tiers=TierRule(
             np.array([tier.at_least for tier in tiers]),
             np.array([[not a.tiers or tier.name in a.tiers for a in decisions.actions.values()] for tier in tiers]),

@@ -30,7 +30,7 @@ from holdfast.training.candidates import (
 )
 from holdfast.training.comparison import compare
 from holdfast.training.measuring import CampaignOf, Measured, measure
-from holdfast.training.prior_shift import prior_shift, shift_again
+from holdfast.training.prior_shift import PriorShift, prior_shift, shift_again
 from holdfast.training.rows import FloatArray, Fold, FoldPlan, IntArray, TrainingRows, recorded
 from holdfast.training.tuning import search
 
@@ -102,8 +102,10 @@ def train(
     del folds  # as large as the data several times over
     chosen = best(searched.candidates)
     schema = schema_of(schema, chosen.config)
-    progress(f"{chosen.name}: what the months add")
-    shift = prior_shift(rows, plan, schema, chosen, seed=config.seed, threads=threads)
+    shift = PriorShift(False, "not asked for (training.prior_shift)")
+    if config.prior_shift:
+        progress(f"{chosen.name}: what the months add")
+        shift = prior_shift(rows, plan, schema, chosen, seed=config.seed, threads=threads)
     calibrator = shift.applied_to(chosen.calibration.calibrator)
     progress(f"{chosen.name}: fitting on {len(plan.final.train):,} snapshots")
     fitted = fit(rows, plan.final.train, schema, chosen.estimator, chosen.config, seed=config.seed, threads=threads)

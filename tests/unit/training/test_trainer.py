@@ -80,6 +80,11 @@ def test_what_may_serve_is_fitted_again_on_everything_matured():
     assert 0 < np.abs(p - q).mean() < 0.1
 
 
+def test_the_months_are_left_alone_where_that_is_asked_for():
+    found = trained(config=section(prior_shift=False)).metrics["prior_shift"]
+    assert found == {"applied": False, "why": "not asked for (training.prior_shift)"}
+
+
 def test_grouped_by_customer_what_is_measured_by_folds_serves_itself():
     found = trained(timed=False)
     assert found.evaluated is None
