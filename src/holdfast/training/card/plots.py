@@ -58,7 +58,7 @@ def draw(card: CardData) -> dict[str, str]:
         if (profit := card.profit) is not None and len(profit):
             unit = f", {card.currency}" if card.currency.isalpha() and card.currency.isascii() else ""
             add(
-                "profit", "Profit by share contacted", CONTACTED, f"profit per customer{unit}",
+                "profit", "Profit by share contacted", "contacted, best value first", f"profit per customer{unit}",
                 lambda ax: _profit(ax, profit),
             )  # fmt: skip
         if any("metrics" in entry for entry in test["by_cutoff"]):
@@ -127,12 +127,13 @@ def _measured(ax: Axes, x: FloatArray, value: FloatArray, low: FloatArray, high:
 
 
 def _profit(ax: Axes, profit: FloatArray) -> None:
-    _chance(ax, (0, 1), (0, 0))
+    reach = min(1.0, float(profit[-1, 0]) * HEADROOM) or 1.0  # who is not worth contacting at all is not on the curve
+    _chance(ax, (0, reach), (0, 0))
     curve = profit[list(thinned(len(profit)))]
     ax.plot(curve[:, 0], curve[:, 1], color=BLUE, linewidth=1.8)
     best = profit[profit[:, 1].argmax()]
     ax.plot([best[0]], [best[1]], color=RED, marker="o", markersize=5)
-    ax.set(xlim=(0, 1))
+    ax.set(xlim=(0, reach))
     ticks(ax.xaxis)
     ticks(ax.yaxis, lambda v, _: f"{v:.6g}".replace("-", "−"))
 
