@@ -82,9 +82,9 @@ def told(runs: list[tuple[dict[str, Any], dict[str, Any]]]) -> bool:
         verdict = "holds" if ratio <= LIMIT else "DOES NOT HOLD"
         print(f"  {name:7} holdfast {said[name]}   {ratio:.3f}x (at most {LIMIT}x: {verdict})")
     print(f"  over the last fit alone ({last:.2f} s): {seconds[0] / last:.2f}x")
-    print("where the time went, one run:")
-    for stage, took in ours[-1]["stages"]:
-        print(f"  {took:8.2f} s  {stage}")
+    print("where time and memory went, one run:")
+    for stage, took, peak in ours[-1]["stages"]:
+        print(f"  {took:8.2f} s  {peak:6.2f} GiB at most so far   {stage}")
     return all(ratio <= LIMIT for ratio in ratios.values())
 
 
@@ -123,7 +123,7 @@ def holdfast(root: Path, *_: int) -> dict[str, Any]:
     from holdfast.pipelines.train import train
 
     fits: list[int] = []
-    stages: list[tuple[str, float]] = []
+    stages: list[tuple[str, float, float]] = []
     fitting = 0.0
     library = xgboost_model.XGBoost.fit
 
@@ -136,16 +136,20 @@ def holdfast(root: Path, *_: int) -> dict[str, Any]:
         return model
 
     def progress(stage: str) -> None:
-        stages.append((stage, time.perf_counter()))
+        stages.append((stage, time.perf_counter(), peak_memory()))
 
     xgboost_model.XGBoost.fit = noted  # type: ignore[method-assign]
     progress("reading")
     report = train(open_workspace("peers", root=root), progress=progress)
     progress("done")
-    took = [(a[0], b[1] - a[1]) for a, b in pairwise(stages)]
+    took = [(a[0], b[1] - a[1], b[2]) for a, b in pairwise(stages)]
     bundle = report.path / "manifest.json"
     (root / "params.json").write_text(json.dumps({"params": json.loads(bundle.read_text())["params"], "fits": fits}))
-    return {"peak": peak_memory(), "fits": fits, "stages": [*took, ("of these, within the fits", fitting)]}
+    return {
+        "peak": peak_memory(),
+        "fits": fits,
+        "stages": [*took, ("of these, within the fits", fitting, peak_memory())],
+    }
 
 
 def bare(root: Path, *_: int) -> dict[str, Any]:

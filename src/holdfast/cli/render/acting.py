@@ -46,8 +46,12 @@ def scored(report: Report) -> list[Any]:
 
 def explain(report: Report) -> list[Any]:
     rows = [
-        (r["label"], r["value"], r["typical"], r["direction"], f"{r['contribution']:+.3f}") for r in report["reasons"]
-    ]
+        (
+            r["label"], "unknown" if r["value"] is None else r["value"], r["typical"], r["direction"],
+            f"{r['contribution']:+.3f}",
+        )
+        for r in report["reasons"]
+    ]  # fmt: skip
     decision = report["decision"]
     said = {
         "probability": f"{share(report['probability'])} to leave within the horizon",
