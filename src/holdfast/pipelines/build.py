@@ -78,7 +78,7 @@ def build(
             reconstructed_why=config.data.reconstructed_why,
             anchor_days=config.data.cutoffs.anchor_days,
             every=config.data.cutoffs.every,
-            label=_label(config.data),
+            label=label_of(config.data),
             schema=schema,
             cutoffs=tuple(c for c in counted if c.snapshots),
             sources=known,
@@ -172,7 +172,7 @@ def _count(engine: Engine, population: Any, counted: dict[datetime, CutoffCount]
         )  # fmt: skip
 
 
-def _label(data: DataSection) -> dict[str, str]:
+def label_of(data: DataSection) -> dict[str, str]:
     """The churn definition in words; ``horizon`` is the window's length, whatever the definition."""
     said = {k: v for k, v in data.label.model_dump(mode="json").items() if v not in (None, {}, [])}
     return {k: v if isinstance(v, str) else str(v) for k, v in said.items()} | {"horizon": str(data.label.window)}

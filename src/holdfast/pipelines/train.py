@@ -23,6 +23,7 @@ from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.campaign import campaign_of
 from holdfast.pipelines.mirror import mirror
 from holdfast.pipelines.register import TrainReport, register
+from holdfast.pipelines.same_config import require_same_config
 from holdfast.pipelines.serve_champion import Served, ensure_served
 from holdfast.snapshots.splits import customer_folds, everything_matured, require_purged, walk_forward
 from holdfast.stores.offline import latest_dataset
@@ -57,6 +58,8 @@ def train(
     ------
     NotReadyError
         There is no dataset.
+    ConfigError
+        The dataset is of another configuration, or features are named that it does not have.
     DataError
         Too little matured history.
     HoldfastError
@@ -64,6 +67,7 @@ def train(
     """
     config = workspace.config
     found = dataset or latest_dataset(workspace.var)
+    require_same_config(config, found)
     rows = TrainingRows(found.read(), found.manifest.schema)
     _check_names(config, found)
     plan = fold_plan(config, found, rows)
