@@ -110,9 +110,12 @@ class Bundle:
 
         With a column ``cutoff`` they are those of its month; without, of an average month.
         """
+        return self._probability(self.margin(table), table)
+
+    def _probability(self, margin: FloatArray, table: pa.Table) -> FloatArray:
         known = "cutoff" in table.column_names
         month = month_of(table.column("cutoff").to_numpy().astype("datetime64[us]")) if known else None
-        return self.calibrator.probability(self.margin(table), month)
+        return self.calibrator.probability(margin, month)
 
     def contributions(self, table: pa.Table) -> tuple[FloatArray, float]:
         """Exact contributions by feature, (n, n_features) log-odds, and the base they start from."""
@@ -121,11 +124,11 @@ class Bundle:
         return self.encoder.collapse(parts[:, :-1]), base
 
     def scored(self, table: pa.Table) -> tuple[FloatArray, FloatArray]:
-        """Calibrated probabilities, (n,), and the contributions to their margins, (n, n_features), in one pass."""
+        """What :meth:`predict` says, (n,), and the contributions to its margins, (n, n_features), in one pass."""
         x = self.encoder.transform(table)
         margin = self.model.margin(x)
         parts = explained(self.model, x, margin)
-        return self.calibrator.probability(margin), self.encoder.collapse(parts[:, :-1])
+        return self._probability(margin, table), self.encoder.collapse(parts[:, :-1])
 
     def explain(self, table: pa.Table, top: int = DEFAULT_TOP, direction: Direction = "raises") -> list[list[Reason]]:
         """Up to ``top`` reasons of each row, strongest first."""

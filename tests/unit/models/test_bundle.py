@@ -57,7 +57,9 @@ def test_a_cutoff_tells_the_month(bundle, tools, tmp_path):
     shifted.save(tmp_path / "b")
     table = tools.table(24, seed=4)
     cutoffs = np.arange("2023-01", "2025-01", dtype="datetime64[M]").astype("datetime64[us]")
-    found = Bundle.load(tmp_path / "b").predict(table.append_column("cutoff", pa.array(cutoffs)))
+    dated = table.append_column("cutoff", pa.array(cutoffs))
+    found = Bundle.load(tmp_path / "b").predict(dated)
+    np.testing.assert_array_equal(shifted.scored(dated)[0], found)  # what a batch is scored with
     np.testing.assert_allclose(logit(found) - logit(bundle.predict(table)), np.tile(offsets, 2), atol=1e-9)
     average = logit(shifted.predict(table)) - logit(bundle.predict(table))
     np.testing.assert_allclose(average, np.mean(offsets), atol=1e-9)

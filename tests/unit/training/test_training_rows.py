@@ -14,6 +14,7 @@ ROWS = TrainingRows(
     pa.table(
         {
             "customer_id": [f"c{i}" for i in range(9)],
+            "cutoff": pa.array(range(9), pa.timestamp("us")),
             "u": pa.chunked_array([np.arange(4, dtype=np.float32), np.arange(4, 9, dtype=np.float32)]),
             "plan": list("abcabcabc"),
         }
@@ -26,7 +27,7 @@ ROWS = TrainingRows(
 def test_rows_are_those_asked_for(numbers):
     at = np.array(numbers, dtype=np.int64)
     found = ROWS.take(at)
-    assert found.column_names == ["u", "plan"]
+    assert found.column_names == ["cutoff", "u", "plan"]
     assert found.column("u").to_pylist() == [float(i) for i in numbers]
     assert found.column("plan").to_pylist() == ["abcabcabc"[i] for i in numbers]
     assert ROWS.take(at, ["customer_id"]).column("customer_id").to_pylist() == [f"c{i}" for i in numbers]
