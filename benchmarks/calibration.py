@@ -39,12 +39,14 @@ from scipy.stats import t as student
 
 from _shared import machine
 from holdfast.artifacts.dataset import Dataset
+from holdfast.clock import iso, utc
 from holdfast.evaluation.calibration import calibration_line, ece, log_loss
 from holdfast.evaluation.intervals import replicate_counts
 from holdfast.models.bundle import Bundle
 from holdfast.models.registry import make_estimator
 from holdfast.pipelines.bootstrap import Workspace, open_workspace
 from holdfast.pipelines.build import build
+from holdfast.pipelines.contest import evaluated_folder
 from holdfast.pipelines.imports import import_dataset
 from holdfast.pipelines.simulate import simulate
 from holdfast.pipelines.train import fold_plan, train
@@ -80,10 +82,14 @@ class Answers:
 def answers(workspace: Workspace, dataset: Dataset, *, truth: bool) -> Answers:
     """Train as shipped and predict the test."""
     report = train(workspace, dataset=dataset, serve=False)
-    bundle = Bundle.load(workspace.models / str(report.version))
+    # the one that was measured: what serves is fitted again, on the test too
+    bundle = Bundle.load(evaluated_folder(workspace.models / str(report.version)))
     rows = TrainingRows(dataset.read(), dataset.manifest.schema)
     final = fold_plan(workspace.config, dataset, rows).final
     table = rows.table.take(pa.array(final.test))
+    tested = {iso(utc(t.astype(object))) for t in np.unique(rows.cutoffs[final.test])}
+    if seen := tested & set(bundle.provenance.extra["trained_on"]):
+        raise SystemExit(f"the model was trained on its test: {sorted(seen)}")
     margin = bundle.margin(table)
     shape = getattr(bundle.calibrator, "shape", bundle.calibrator)
     y = rows.y[final.train]
