@@ -272,7 +272,10 @@ def test_the_folds_of_a_trained_version_are_recorded(built):
     workspace.state.close()
     assert record.complete
     assert record.timed
-    assert all(f.train and f.test and not f.shared_snapshots for f in record.folds)
+    *measured, again = record.folds
+    assert all(f.train and f.test and not f.shared_snapshots for f in measured)
+    assert set(again.train) >= {c for f in measured for c in (*f.train, *f.test)}
+    assert again.test == ()
 
 
 def test_a_leak_is_not_promoted(copies, capsys, monkeypatch):
