@@ -3,21 +3,23 @@
     python benchmarks/attainable.py [--quick]
 
 The built-in company is simulated, so two limits that no real company shows can be measured. On the same snapshots,
-the last matured cutoffs, which the champion has not seen:
+the last matured cutoffs, which the model has not seen:
 
 - the true hazard: what a forecaster would say who knew every cause, also the frailty that no table shows
 - the observable optimum: what is left when the tables are all there is, but data are plenty. It is approached from
   below by a model of the same features, fitted on another company of the same constants with ``--scale`` times as many
-  customers, at the champion's training cutoffs, with as many trees as customers held out of *that* company ask for
+  customers, at the same training cutoffs, with as many trees as customers held out of *that* company ask for
 
-Share reached is ``(AUC - 0.5) / (AUC of the optimum - 0.5)``. Intervals are 95% and draw customers, the same ones for
-every column, so that the share's interval is of the ratio and not of two numbers apart.
+Share reached is ``(AUC - 0.5) / (AUC of the optimum - 0.5)``, of the champion as it was evaluated, before it was fitted
+again on everything. It is measured on companies of seeds that were not used while building Holdfast; the claim is that
+the mean over them is at least 95% on the expected labels. Intervals are 95% and draw customers, the same ones for every
+column, so that the share's interval is of the ratio and not of two numbers apart.
 
 Who of a few thousand customers left in three months is mostly luck. So everything is measured twice: on the labels as
 they fell, and on the expected labels, where each snapshot counts as a churner with the weight of its true hazard and as
 a stayer with the rest. The second has the same limit and no luck of the draw in it.
 
-This program reads the truth; nothing under src/ does.
+This program reads the truth; nothing under src/ does. Exit code 1 if the claim does not hold.
 """
 
 from __future__ import annotations
@@ -43,13 +45,14 @@ from holdfast.artifacts.schema import FeatureSchema
 from holdfast.clock import iso
 from holdfast.evaluation.intervals import replicate_counts
 from holdfast.evaluation.weighting import METRICS, Presort
+from holdfast.models.bundle import Bundle
 from holdfast.models.encode import Encoder
 from holdfast.models.estimator import FittedModel, Validation
 from holdfast.models.registry import make_estimator
 from holdfast.pipelines.bootstrap import Workspace, open_workspace
 from holdfast.pipelines.build import build
+from holdfast.pipelines.contest import evaluated_folder
 from holdfast.pipelines.run import run
-from holdfast.pipelines.serving_model import Champion, champion
 from holdfast.pipelines.simulate import simulate
 from holdfast.pipelines.train import fold_plan
 from holdfast.training.candidates import ONE_HOT_MAX
@@ -57,6 +60,9 @@ from holdfast.training.rows import TrainingRows
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 QUICK_SCALE = 4
+SEEDS = (101, 102, 103, 104, 105)
+"""Not used while building."""
+LEAST = 0.95
 HELD_OUT = 0.1
 """Share of the larger company's customers on whom early stopping looks."""
 SETTINGS = {"rounds": 1500, "learning_rate": 0.08, "depth": 4, "min_rows": 400, "subsample": 0.8, "colsample": 0.5,
@@ -94,31 +100,42 @@ def say(text: str, began: float) -> None:
     print(f"{time.perf_counter() - began:7.1f} s  {text}", file=sys.stderr, flush=True)
 
 
-def test_snapshots(workspace: Workspace, best: Champion) -> tuple[Snapshots, list[str]]:
-    """The last matured cutoffs with their hazards, and the champion's training cutoffs."""
-    dataset = Dataset.open(workspace.datasets / best.dataset_id)
+def company(conf: Path, home: Path, project: str, seed: int) -> Workspace:
+    """A company of that seed, with its champion."""
+    shutil.copytree(conf / project, home / "conf" / project)
+    workspace = open_workspace(project, root=home, sets=[f"data.simulate.seed={seed}"])
+    run(workspace, "train")
+    return workspace
+
+
+def as_evaluated(workspace: Workspace) -> Bundle:
+    """The champion before it was fitted again on everything, or whatever was trained if the gate refused it."""
+    newest = workspace.state.versions(workspace.name)[0]
+    return Bundle.load(evaluated_folder(workspace.var / newest.path))
+
+
+def test_snapshots(workspace: Workspace, model: Bundle) -> Snapshots:
+    """The last matured cutoffs with their hazards."""
+    dataset = Dataset.open(workspace.datasets / model.provenance.dataset_id)
     rows = TrainingRows(dataset.read(), dataset.manifest.schema)
     test = fold_plan(workspace.config, dataset, rows).final.test
-    trained = list(best.bundle.provenance.extra["trained_on"])
     table = rows.table.take(pa.array(test))
     cutoffs = sorted({iso(c) for c in table.column("cutoff").to_pylist()})
-    if set(cutoffs) & set(trained):
-        raise SystemExit(f"the champion was trained on {sorted(set(cutoffs) & set(trained))}; train it again")
+    if seen := set(cutoffs) & set(model.provenance.extra["trained_on"]):
+        raise SystemExit(f"the model was trained on {sorted(seen)}")
     truth = pads.dataset(workspace.truth / "hazard").to_table(columns=["customer_id", "month_start", "hazard"])
     known = dict(zip(zip(truth["customer_id"].to_pylist(), truth["month_start"].to_pylist(), strict=True),
                      truth["hazard"].to_pylist(), strict=True))  # fmt: skip
     keys = zip(table["customer_id"].to_pylist(), table["cutoff"].to_pylist(), strict=True)
     hazard = np.array([known[key] for key in keys], dtype=np.float64)
-    return Snapshots(table, rows.y[test], hazard, rows.customers[test], cutoffs), trained
+    return Snapshots(table, rows.y[test], hazard, rows.customers[test], cutoffs)
 
 
-def larger_company(root: Path, home: Path, project: str, scale: int, seed: int, began: float) -> Workspace:
+def larger_company(conf: Path, home: Path, project: str, scale: int, seed: int, began: float) -> Workspace:
     """Simulate and build ``scale`` times the company under another seed: the same constants, other customers."""
-    small = open_workspace(project, root=root).config.data.simulate
+    shutil.copytree(conf / project, home / "conf" / project, dirs_exist_ok=True)
+    small = open_workspace(project, root=home).config.data.simulate
     assert small is not None
-    if seed == small.seed:
-        raise SystemExit(f"--seed {seed} is the company's own: the larger one would hold the same customers")
-    shutil.copytree(root / "conf" / project, home / "conf" / project, dirs_exist_ok=True)
     sets = [f"data.simulate.customers={scale * small.customers}", f"data.simulate.seed={seed}"]
     workspace = open_workspace(project, root=home, sets=sets)
     say(f"simulating {scale * small.customers:,} customers", began)
@@ -129,7 +146,7 @@ def larger_company(root: Path, home: Path, project: str, scale: int, seed: int, 
 
 
 def fit_larger(workspace: Workspace, trained: list[str], began: float) -> tuple[Encoder, FittedModel, int]:
-    """Fit on the champion's training cutoffs, one cutoff in memory as a table at a time."""
+    """Fit on the same training cutoffs, one cutoff in memory as a table at a time."""
     dataset = build(workspace)
     counts = {c.cutoff: c.states["matured"] for c in dataset.manifest.cutoffs if iso(c.cutoff) in set(trained)}
     schema = dataset.manifest.schema.without(workspace.config.training.exclude)
@@ -185,84 +202,73 @@ def measured(
     return {key: Interval(v, *(float(b) for b in bounds[key])) for key, v in value.items()}
 
 
-def report(scores: Mapping[str, FloatArray], test: Snapshots, head: list[str], replicates: int) -> str:
-    lines = [*head, ""]
-    for expected, title in ((False, "on the labels as they fell"), (True, "on the expected labels (true hazards)")):
-        found = measured(scores, test, expected=expected, replicates=replicates)
-        lines += [title, f"  {'':20}{'ROC-AUC':26}{'average precision':26}{'share of the optimum':24}"]
-        lines += [
-            f"  {who:20}{found['roc_auc', who]!s:26}{found['average_precision', who]!s:26}{found['share', who]!s}"
-            for who in scores
-        ]
-        lines.append("")
-    return "\n".join(line.rstrip() for line in lines)
-
-
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--project", default="demo")
-    parser.add_argument("--root", type=Path, default=REPOSITORY, help="the folder that holds conf/ and var/")
-    parser.add_argument("--scale", type=int, default=20, help="how many times as many customers")
-    parser.add_argument("--quick", action="store_true", help=f"scale {QUICK_SCALE}")
-    parser.add_argument("--seed", type=int, default=1007, help="of the larger company; never the demo's")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="of the companies that are measured")
+    parser.add_argument("--scale", type=int, default=20, help="how many times as many customers the optimum has")
+    parser.add_argument("--quick", action="store_true", help=f"scale {QUICK_SCALE} and one seed")
+    parser.add_argument("--seed", type=int, default=1007, help="of the larger company; none of --seeds")
     parser.add_argument("--replicates", type=int, default=500)
     parser.add_argument("--work", type=Path, help="keep the larger company here, and use it again")
-    parser.add_argument("--out", type=Path, default=REPOSITORY / "benchmarks" / "results" / "attainable.txt")
     return parser.parse_args()
 
 
 def main() -> None:
     options = parsed()
-    scale = QUICK_SCALE if options.quick else options.scale
+    if options.quick:
+        options.scale, options.seeds = QUICK_SCALE, options.seeds[:1]
+    if options.seed in options.seeds:
+        raise SystemExit(f"--seed {options.seed} is one of --seeds: the larger company would hold the same customers")
     began = time.perf_counter()
+    conf = REPOSITORY / "conf"
+    print(f"What the champion of {options.project} knows of what can be known")
+    print(machine())
+    larger: tuple[Encoder, FittedModel, int] | None = None
+    shares: dict[bool, list[float]] = {False: [], True: []}
     with ExitStack() as stack:
 
         def temporary() -> Path:
             return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="holdfast-")))
 
-        root = options.root.resolve()
-        workspace = open_workspace(options.project, root=root)
-        if workspace.config.data.simulate is None:
-            raise SystemExit(f"{options.project} is not simulated: there is no truth to compare with")
-        if workspace.state.champion(workspace.name) is None or not simulate_is_there(workspace):
-            say("no champion yet: running the pipeline in a temporary folder", began)
-            root = temporary()
-            shutil.copytree(options.root / "conf" / options.project, root / "conf" / options.project)
-            workspace = open_workspace(options.project, root=root)
-            run(workspace, "train")
-        best = champion(workspace)
-        test, trained = test_snapshots(workspace, best)
-        home = options.work.resolve() if options.work else temporary()
-        larger = larger_company(root, home, options.project, scale, options.seed, began)
-        encoder, model, rows = fit_larger(larger, trained, began)
-        scores = {
-            CHAMPION: best.bundle.predict(test.table),
-            OPTIMUM: model.margin(encoder.transform(test.table)),
-            TRUTH: test.hazard,
-        }
-        say("measuring, with intervals", began)
-        estimator, sha = best.bundle.provenance.estimator, best.bundle.sha256[:12]
-        head = [
-            f"What the champion of {options.project} knows of what can be known",
-            machine(),
-            "",
-            f"champion: version {best.version}, {estimator}, bundle {sha}, {len(trained)} training cutoffs",
-            f"optimum: LightGBM of {model.rounds} trees, {scale} times the customers (seed {options.seed}), {rows:,} "
-            "snapshots of the same cutoffs",
-            f"test: {', '.join(test.cutoffs)}; {len(test.y):,} snapshots, {int(test.y.sum())} churners "
-            f"(expected by the true hazard: {test.hazard.sum():.1f})",
-            f"intervals: 95%, {options.replicates} draws of customers",
-        ]
-        text = report(scores, test, head, options.replicates)
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text, encoding="utf-8")
-        print(text, end="")
-        say(f"done; at most {peak_memory():.1f} GiB", began)
-
-
-def simulate_is_there(workspace: Workspace) -> bool:
-    """Whether the truth beside the sources is there at all."""
-    return (workspace.truth / "hazard").is_dir()
+        for seed in options.seeds:
+            say(f"running the pipeline on the company of seed {seed}", began)
+            workspace = company(conf, temporary(), options.project, seed)
+            model = as_evaluated(workspace)
+            test = test_snapshots(workspace, model)
+            trained = list(model.provenance.extra["trained_on"])
+            if larger is None:
+                home = options.work.resolve() if options.work else temporary()
+                space = larger_company(conf, home, options.project, options.scale, options.seed, began)
+                larger = fit_larger(space, trained, began)
+                print(
+                    f"\noptimum: LightGBM of {larger[1].rounds} trees, {options.scale} times the customers "
+                    f"(seed {options.seed}), {larger[2]:,} snapshots of {len(trained)} cutoffs"
+                )
+                print(f"intervals: 95%, {options.replicates} draws of customers\n")
+                print(f"{'seed':6}{'':22}{'ROC-AUC':26}{'average precision':26}share of the optimum")
+            encoder, optimum, _ = larger
+            scores = {
+                CHAMPION: model.predict(test.table),
+                OPTIMUM: optimum.margin(encoder.transform(test.table)),
+                TRUTH: test.hazard,
+            }
+            for expected, labels in ((False, "labels as they fell"), (True, "expected labels")):
+                found = measured(scores, test, expected=expected, replicates=options.replicates)
+                shares[expected].append(found["share", CHAMPION].value)
+                print(f"{seed:<6}{labels}; {len(test.y):,} snapshots, {int(test.y.sum())} churners, "
+                      f"{model.provenance.estimator}")  # fmt: skip
+                for who in scores:
+                    figures = (found[key, who] for key in ("roc_auc", "average_precision", "share"))
+                    print(f"{'':6}{who:22}" + "".join(f"{figure!s:26}" for figure in figures).rstrip(), flush=True)
+    for expected, labels in ((False, "labels as they fell"), (True, "expected labels")):
+        found_shares = shares[expected]
+        print(f"mean share on the {labels}: {np.mean(found_shares):.3f} "
+              f"({', '.join(f'{share:.3f}' for share in found_shares)})")  # fmt: skip
+    holds = float(np.mean(shares[True])) >= LEAST
+    print(f"the mean share on the expected labels is {'at least' if holds else 'NOT at least'} {LEAST:.0%}")
+    say(f"done; at most {peak_memory():.1f} GiB", began)
+    raise SystemExit(0 if holds or options.quick else 1)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ from holdfast.cli.render.parts import text
 from holdfast.cli.render.versions import archived, version, versions
 from holdfast.errors import NotFoundError, StoreError, UsageError
 from holdfast.pipelines.archive import archive
+from holdfast.pipelines.contest import evaluated_folder, unseen_file
 from holdfast.pipelines.models import list_versions, promote, rollback, show_version
 
+BEFORE = ["1", "1-evaluated"]
 FIGURES = {"roc_auc": {"value": 0.7, "low": 0.6, "high": 0.8}}
 
 
@@ -44,7 +46,7 @@ def test_the_newest_and_the_needed_stay(shop):
     lead(shop, 2, 3, 4, 5, 6)
     shop.state.challenge("demo", 7)
     would = archive(shop, keep=1, dry_run=True)
-    assert (would.removed, would.bytes, bundles(shop)) == ([2], 1000, list("12345678"))
+    assert (would.removed, would.bytes, bundles(shop)) == ([2], 1000, [*BEFORE, "2", *"345678"])
     assert would.kept == {
         1: "serves, or did until just now",
         3: "was champion, and may be gone back to",
@@ -54,7 +56,7 @@ def test_the_newest_and_the_needed_stay(shop):
         7: "is challenger",
     }
     done = archive(shop, keep=1)
-    assert (done.removed, bundles(shop)) == ([2], list("1345678"))
+    assert (done.removed, bundles(shop)) == ([2], [*BEFORE, *"345678"])
     assert shop.state.version("demo", 2).status == "archived"
     assert [line.to_version for line in shop.state.history("demo")] == [6, 5, 4, 3, 2, 1]
     assert archive(shop, keep=1).removed == []
@@ -73,14 +75,14 @@ def test_one_version_by_name(shop):
         archive(shop, 9)
 
 
-def test_evidence_stays_as_long_as_what_was_refitted_from_it(shop, monkeypatch):
-    monkeypatch.setattr("holdfast.pipelines.archive._twin", lambda row: {3: 2, 5: 4, 7: 6}.get(row.version))
-    lead(shop, 3)
-    shop.state.challenge("demo", 6)
-    kept = archive(shop, keep=1, dry_run=True).kept
-    assert kept[2] == "is the evidence for version 3"
-    assert kept[7] == "was refitted from version 6"
-    assert set(kept) == {1, 2, 3, 6, 7}
+def test_what_was_measured_goes_with_its_version(shop):
+    beside = evaluated_folder(shop.models / "2"), unseen_file(shop.models / "3")
+    beside[0].mkdir()
+    (beside[0] / "model.json").write_text("x" * 500)
+    beside[1].write_text("x" * 300)
+    done = archive(shop, keep=5)
+    assert (done.removed, done.bytes) == ([2, 3], 2800)
+    assert bundles(shop) == ["1", "1-evaluated", *"45678"]
 
 
 def test_what_was_killed_is_finished(shop, monkeypatch):
@@ -93,9 +95,9 @@ def test_what_was_killed_is_finished(shop, monkeypatch):
                 patch.setattr("shutil.rmtree", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 archive(shop, 2)
-    assert bundles(shop) == [".2.removed", *"1345678"]
+    assert bundles(shop) == [".2.removed", *BEFORE, *"345678"]
     assert archive(shop, keep=7).removed == []
-    assert bundles(shop) == list("1345678")
+    assert bundles(shop) == [*BEFORE, *"345678"]
 
 
 def test_a_folder_that_cannot_be_removed_is_named(shop, monkeypatch):

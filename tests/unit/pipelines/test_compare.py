@@ -11,11 +11,11 @@ from tiny_company import open_tiny
 
 from holdfast.cli.render.parts import text
 from holdfast.cli.render.versions import comparison
-from holdfast.clock import parse_instant
 from holdfast.errors import NotFoundError, NotReadyError, UsageError
 from holdfast.evaluation.intervals import evaluate
 from holdfast.models.bundle import Bundle
-from holdfast.pipelines.compare import compare, paired
+from holdfast.pipelines.compare import Side, compare, paired
+from holdfast.pipelines.contest import evaluated_folder
 from holdfast.pipelines.train import train
 from holdfast.stores.offline import latest_dataset
 from holdfast.training.rows import TrainingRows
@@ -58,12 +58,13 @@ def test_what_differs_is_side_by_side(two, report):
 def test_the_paired_difference_is_that_of_the_same_snapshots(two, report):
     dataset = latest_dataset(two.var)
     rows = TrainingRows(dataset.read(), dataset.manifest.schema)
-    bundles = [Bundle.load(two.models / str(n)) for n in (1, 2)]
+    # both were fitted on everything matured: what they were when they were measured stands for them
+    assert report["paired"]["as_evaluated"] == [True, True]
+    bundles = [Bundle.load(evaluated_folder(two.models / str(n))) for n in (1, 2)]
     cutoffs = report["paired"]["cutoffs"]
     trained = {c for b in bundles for c in b.provenance.extra["trained_on"]}
     assert not trained & set(cutoffs)
-    known = {c.cutoff: c.label_available_at for c in dataset.manifest.cutoffs}
-    assert min(map(parse_instant, cutoffs)) >= max(known[parse_instant(c)] for c in trained)
+    assert cutoffs == ["2023-09-01", "2023-10-01", "2023-11-01", "2023-12-01"]
     unseen = np.flatnonzero(np.isin(rows.cutoffs, np.array([c[:10] for c in cutoffs], "datetime64[us]")))
     assert report["paired"]["snapshots"] == len(unseen)
     first, second = (
@@ -82,18 +83,19 @@ def test_what_cannot_be_paired_says_why(two):
     dataset = latest_dataset(two.var)
     rows = TrainingRows(dataset.read(), dataset.manifest.schema)
     bundle = Bundle.load(two.models / "1")
+    first = Side({}, "passed", bundle, None)
 
     def other(**extra):
         provenance = dataclasses.replace(bundle.provenance, extra={**bundle.provenance.extra, **extra})
-        return dataclasses.replace(bundle, provenance=provenance)
+        return Side({}, "passed", dataclasses.replace(bundle, provenance=provenance), None)
 
     for changed, why in (
         (other(label={"kind": "inactivity"}), "have another label"),
-        (other(trained_on=[]), "customers of every cutoff"),
-        (other(trained_on=["2023-12-01"]), "no matured snapshots from 2024-0"),
+        (other(timed=False), "customers of every cutoff"),
+        (other(trained_on=["2023-12-01"]), "no matured snapshots from 2024-01-01 on"),
     ):
         with pytest.raises(NotReadyError, match=why):
-            paired(bundle, changed, dataset, rows, replicates=50, seed=1)
+            paired(two.config, first, changed, dataset, rows)
 
 
 def test_it_is_read_as_a_table(report):

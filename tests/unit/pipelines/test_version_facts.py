@@ -28,7 +28,7 @@ def test_a_version_is_told_in_full(copied, opened):
     assert f"of which {test['base_rate']:.2%} churned: ROC-AUC {auc['value']:.3f} (" in facts.description
     assert facts.description.endswith("The gate: passed (the gate said yes).")
     assert facts.profile["snapshots"] == sum(bundle.provenance.extra["snapshots"].values())
-    assert facts.files[0].name == "model-1.md"
+    assert [file.name for file in facts.files] == ["model-1.html", "model-1.md"]
     run = workspace.registry._client.get_run(row.mlflow_run_id)
     assert run.data.metrics["roc_auc_low"] == auc["low"]
     version = workspace.registry._client.get_model_version("holdfast-demo", row.mlflow_version)

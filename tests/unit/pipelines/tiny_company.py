@@ -29,14 +29,14 @@ SETS = (
     "data.simulate.customers=600",
     "data.simulate.months=24",
     "data.complete_through=2024-01-08",
-    "training.estimators.rfm.features=[]",
-    "training.estimators.xgboost.params.rounds=10",
-    "training.estimators.lightgbm.params.rounds=10",
+    "training.estimators={xgboost: {params: {rounds: 10, depth: 4}}, lightgbm: {params: {rounds: 10, depth: 4}}}",
     "training.folds.validation_cutoffs=2",
     "training.bootstrap=50",
     "training.threads=2",
     "training.promotion.min_lift=-1",  # a first champion at any price: what is tested is not how good it is
     "training.promotion.max_calibration_error=1",
+    "training.promotion.calibration_margin=1",
+    "training.promotion.profit_margin=1",
     "monitoring.triggers.drifted_share=1",  # with so few rows something always drifts
     "monitoring.triggers.score_psi=100",
 )
