@@ -64,7 +64,7 @@ def test_the_snapshots_are_the_known_ones(dataset: Dataset) -> None:
     assert dataset.manifest.schema.end_state == []
 
 
-@pytest.mark.parametrize("cutoff", KNOWN)
+@pytest.mark.parametrize("cutoff", ["1998-01-01", "1998-04-01"])  # benchmarks/cdnow.py has all four
 def test_trained_on_purged_earlier_cutoffs_it_reaches_what_honest_models_reach(
     opened: Callable[..., Workspace], cutoff: str
 ) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from tiny_company import Opener, open_tiny, put_conf
 
+from holdfast.artifacts.dataset import Dataset
+from holdfast.audit.splits import SplitRecord
+from holdfast.pipelines.audit import refusals
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.run import RunSummary, run
 
@@ -25,6 +28,25 @@ def opened() -> Iterator[Opener]:
     yield opener
     for space in spaces:
         space.state.close()
+
+
+@pytest.fixture(scope="session")
+def audits() -> dict[str, list[str]]:
+    """What the audit said of each dataset."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def audited_once(audits: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a training here is the audit, and the copies' datasets are the same: each is audited the first time."""
+
+    def once(workspace: Workspace, dataset: Dataset, splits: Iterable[SplitRecord]) -> list[str]:
+        name = dataset.manifest.dataset_id
+        if name not in audits:
+            audits[name] = refusals(workspace, dataset, splits)
+        return audits[name]
+
+    monkeypatch.setattr("holdfast.pipelines.judge.refusals", once)
 
 
 @pytest.fixture(scope="session")
