@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="12 pairs on smaller companies")
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--customers", type=int, default=1500, help="of each test company")
-    parser.add_argument("--training-customers", type=int, default=4000)
+    parser.add_argument("--training-customers", type=int, default=2500)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     if options.quick:

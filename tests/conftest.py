@@ -55,11 +55,11 @@ SPARK = {
 
 @pytest.fixture(scope="session")
 def spark_settings() -> dict[str, str]:
-    """Spark's settings; without Spark, a test that asks for them is skipped, except in CI, where it must run."""
+    """Spark's settings; without Spark, a test that asks for them is skipped, except where CI has it."""
     missing = "PySpark (make setup-spark)" if importlib.util.find_spec("pyspark") is None else ""
     if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
         missing = "Java 17"
-    if missing and os.environ.get("HOLDFAST_REQUIRE_SERVICES") == "1":
+    if missing and os.environ.get("HOLDFAST_REQUIRE_SPARK") == "1":
         pytest.fail(f"{missing} is not installed")
     if missing:
         pytest.skip(f"{missing} is not installed")
