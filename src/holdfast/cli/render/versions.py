@@ -8,6 +8,18 @@ from holdfast.cli.render.learning import METRICS, Report, bundles, checks, measu
 from holdfast.cli.render.parts import count, facts, interval, note, share, table, title
 
 
+MORE = {
+    "recall_at_10": "recall at 10%",
+    "calibration_intercept": "calibration intercept",
+    "calibration_slope": "calibration slope",
+    "observed_expected": "observed / expected",
+    "ece": "expected calibration error",
+    "empc": "expected maximum profit",
+    "profit": "profit at the budget, each",
+}
+"""What only a comparison shows."""
+
+
 def versions(report: Report) -> list[Any]:
     rows = [
         (
@@ -60,7 +72,9 @@ def comparison(report: Report) -> list[Any]:
     """Two versions side by side."""
     sides, metrics = report["versions"], report["metrics"]
     heads = [f"version {side['version']}" for side in sides]
-    ordered = [name for name in METRICS if name in metrics] + [name for name in metrics if name not in METRICS]
+    ordered = [name for name in (*METRICS, *MORE) if name in metrics] + [
+        name for name in metrics if name not in METRICS and name not in MORE
+    ]
     about = {
         "status": [_status(side) for side in sides],
         "gate": [side["gate"] for side in sides],
@@ -68,7 +82,7 @@ def comparison(report: Report) -> list[Any]:
         "dataset": [side["dataset_id"] for side in sides],
         "label": [_words(side.get("label")) for side in sides],
         "measured on": [_measured_on(side.get("measured_on")) for side in sides],
-        **{METRICS.get(name, name.replace("_", " ")): [interval(m) for m in metrics[name]] for name in ordered},
+        **{METRICS.get(name, MORE.get(name, name)): [interval(m) for m in metrics[name]] for name in ordered},
         "calibration": [_calibration(side.get("calibration")) for side in sides],
     }
     parts: list[Any] = [
