@@ -7,9 +7,9 @@ from typing import Any
 from holdfast.cli.render.learning import METRICS, Report, bundles, checks, measured, served
 from holdfast.cli.render.parts import count, facts, interval, note, share, table, title
 
-
 MORE = {
     "recall_at_10": "recall at 10%",
+    "calibration_error": "calibration error (logistic)",
     "calibration_intercept": "calibration intercept",
     "calibration_slope": "calibration slope",
     "observed_expected": "observed / expected",
