@@ -7,8 +7,9 @@ Implementations: `xgboost_model`, `lightgbm_model`, `logistic`, `rfm`. All run o
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeAlias
@@ -134,6 +135,55 @@ class ModelFile(ABC):
         except OSError as error:
             raise StoreError(f"cannot read the model file {path}: {error}") from error
         return cls.from_bytes(data)
+
+
+class JsonModel(ModelFile):
+    """A model that is one JSON document, with one way to its contributions and no rounds.
+
+    Attributes
+    ----------
+    form : what the document's ``format`` must say
+    called : for an error
+    """
+
+    filename: ClassVar[str] = "model.json"
+    form: ClassVar[str]
+    called: ClassVar[str]
+    rounds: int = 0
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        body: dict[str, Any] = json.loads(data)
+        if body["format"] != self.form:
+            raise ValueError(body["format"])
+        self._read(body)
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        """The model of a document without its ``format``."""
+        return cls((json.dumps({"format": cls.form, **body}, indent=1, allow_nan=False) + "\n").encode())
+
+    @abstractmethod
+    def _read(self, body: Mapping[str, Any]) -> None:
+        """Take what the document says; ValueError, KeyError or TypeError if it does not fit together."""
+
+    @abstractmethod
+    def contributions(self, x: Matrix) -> FloatArray:
+        """See `FittedModel`."""
+
+    def native_contributions(self, x: Matrix) -> FloatArray:
+        """The same: there is no library behind it."""
+        return self.contributions(x)
+
+    def dump(self) -> bytes:
+        return self._data
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        try:
+            return cls(data)
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"this is not {cls.called}", fix="Train the model again") from error
 
 
 def check_matrix(x: Any, n_features: int | None = None) -> Matrix:

@@ -7,21 +7,18 @@ Everything is stored as JSON, and every term is given back to the column it came
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from holdfast.errors import StoreError
 from holdfast.evaluation.arrays import FloatArray
-from holdfast.models.estimator import Matrix, ModelFile, Validation, check_matrix, check_training
+from holdfast.models.estimator import JsonModel, Matrix, Validation, check_matrix, check_training
 from holdfast.models.newton import logistic_regression
 
-FORMAT = "holdfast-logistic-1"
 VALUE, MISSING = -2, -1  # what a term is, where it is not the indicator of a category code
 CHUNK_ROWS = 4_096
 CLIP = 10.0  # standard deviations; one wild value must not decide a customer's score
@@ -122,12 +119,11 @@ class Logistic:
         if data.monotone is not None:
             sign = np.where(design.code == VALUE, np.array(data.monotone)[design.source], 0)
         intercept, coef = logistic_regression(design.terms(data.x), data.y, w, l2=self.l2, sign=sign)
-        return LogisticModel(_file(design, intercept, coef))
+        return LogisticModel.of(_document(design, intercept, coef))
 
 
-def _file(design: Design, intercept: float, coef: FloatArray) -> bytes:
-    body = {
-        "format": FORMAT,
+def _document(design: Design, intercept: float, coef: FloatArray) -> dict[str, Any]:
+    return {
         "n_features": design.n_features,
         "intercept": intercept,
         "terms": [
@@ -143,21 +139,16 @@ def _file(design: Design, intercept: float, coef: FloatArray) -> bytes:
             )
         ],
     }
-    return (json.dumps(body, indent=1, allow_nan=False) + "\n").encode()
 
 
-class LogisticModel(ModelFile):
+class LogisticModel(JsonModel):
     """A fitted logistic regression; its contributions are exact against the training mean."""
 
     name: ClassVar[str] = "logistic"
-    filename: ClassVar[str] = "model.json"
-    rounds: int = 0
+    form: ClassVar[str] = "holdfast-logistic-1"
+    called: ClassVar[str] = "a logistic model file"
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        body: dict[str, Any] = json.loads(data)
-        if body["format"] != FORMAT:
-            raise ValueError(body["format"])
+    def _read(self, body: Mapping[str, Any]) -> None:
         terms = body["terms"]
 
         def read(key: str) -> FloatArray:
@@ -194,9 +185,6 @@ class LogisticModel(ModelFile):
                 out[rows, columns] = np.add.reduceat(parts, starts, axis=1)
         return out
 
-    def native_contributions(self, x: Matrix) -> FloatArray:
-        return self.contributions(x)
-
     def margin(self, x: Matrix) -> FloatArray:
         margin = np.full(len(x), self.intercept, dtype=np.float64)
         for rows, parts in self._parts(x):
@@ -204,13 +192,3 @@ class LogisticModel(ModelFile):
                 # a running sum, since it rounds alike for one row and for many; a matrix product does not
                 margin[rows] += np.cumsum(parts, axis=1)[:, -1]
         return margin
-
-    def dump(self) -> bytes:
-        return self._data
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        try:
-            return cls(data)
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError("this is not a logistic model file", fix="Train the model again") from error

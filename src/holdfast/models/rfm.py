@@ -9,21 +9,18 @@ so that more evidence is never fewer points. Nothing is hidden: the model file i
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
 
-from holdfast.errors import StoreError
 from holdfast.evaluation.arrays import FloatArray
-from holdfast.models.estimator import Matrix, ModelFile, Validation, check_matrix, check_training
+from holdfast.models.estimator import JsonModel, Matrix, Validation, check_matrix, check_training
 from holdfast.models.newton import logistic_regression
 
-FORMAT = "holdfast-rfm-1"
 RIDGE = 1.0  # keeps slopes unique where two columns say the same; nothing beside hundreds of rows
 
 
@@ -101,7 +98,7 @@ class RFM:
         evidence = np.column_stack([c.of(data.x[:, j]) for j, c in enumerate(columns)])
         intercept, slopes = logistic_regression(evidence, data.y, w, l2=RIDGE, sign=np.ones(len(columns)))
         centre = np.average(evidence, axis=0, weights=w)
-        return RFMModel(_file(columns, float(intercept + np.cumsum(slopes * centre)[-1]), slopes, centre))
+        return RFMModel.of(_document(columns, float(intercept + np.cumsum(slopes * centre)[-1]), slopes, centre))
 
     def _evidence(self, x: Matrix, y: FloatArray, w: FloatArray, *, category: bool, direction: int) -> Column:
         seen = x[np.isfinite(x)].astype(np.float64)
@@ -124,9 +121,8 @@ class RFM:
         return Column(category, edges, found[:n], float(found[n]))
 
 
-def _file(columns: Sequence[Column], intercept: float, slopes: FloatArray, centre: FloatArray) -> bytes:
-    body = {
-        "format": FORMAT,
+def _document(columns: Sequence[Column], intercept: float, slopes: FloatArray, centre: FloatArray) -> dict[str, Any]:
+    return {
         "intercept": intercept,
         "columns": [
             {
@@ -138,21 +134,16 @@ def _file(columns: Sequence[Column], intercept: float, slopes: FloatArray, centr
             for c, b, m in zip(columns, slopes.tolist(), centre.tolist(), strict=True)
         ],
     }
-    return (json.dumps(body, indent=1, allow_nan=False) + "\n").encode()
 
 
-class RFMModel(ModelFile):
+class RFMModel(JsonModel):
     """A fitted scorecard; its contributions are exact against the training mean."""
 
     name: ClassVar[str] = "rfm"
-    filename: ClassVar[str] = "model.json"
-    rounds: int = 0
+    form: ClassVar[str] = "holdfast-rfm-1"
+    called: ClassVar[str] = "an RFM scorecard file"
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        body: dict[str, Any] = json.loads(data)
-        if body["format"] != FORMAT:
-            raise ValueError(body["format"])
+    def _read(self, body: Mapping[str, Any]) -> None:
         self.intercept = float(body["intercept"])
         self.columns = [
             Column(
@@ -179,19 +170,6 @@ class RFMModel(ModelFile):
         out[:, -1] = self.intercept
         return out
 
-    def native_contributions(self, x: Matrix) -> FloatArray:
-        return self.contributions(x)
-
     def margin(self, x: Matrix) -> FloatArray:
         # a running sum, since it rounds alike for one row and for many
         return np.asarray(np.cumsum(self.contributions(x), axis=1)[:, -1], dtype=np.float64)
-
-    def dump(self) -> bytes:
-        return self._data
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        try:
-            return cls(data)
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError("this is not an RFM scorecard file", fix="Train the model again") from error
