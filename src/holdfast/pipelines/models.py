@@ -40,7 +40,7 @@ def show_version(workspace: Workspace, version: int | None = None) -> dict[str, 
         fix = f"Run: holdfast train --project {workspace.name}"
         raise NotReadyError(f"{workspace.name} has no champion yet", fix=fix)
     card, card_html = (workspace.reports / f"model-{row.version}.{kind}" for kind in ("md", "html"))
-    said = (line.evidence for line in state.history(workspace.name, limit=MANY) if line.to_version == row.version)
+    said = (line.evidence for line in state.lines_about(workspace.name, row.version))
     found = {
         **version_json(workspace, row),
         "gate": next((dict(evidence) for evidence in said if "checks" in evidence), {}),
@@ -79,8 +79,7 @@ def promote(workspace: Workspace, version: int, *, why: str | None = None, force
         raise UsageError("--force needs a reason: it is kept in the ledger", fix="Add: --why REASON")
     state = workspace.state
     _require_bundle(workspace, version)
-    lines = state.history(workspace.name, limit=MANY)
-    last = next((line for line in lines if line.to_version == version), None)
+    last = next(iter(state.lines_about(workspace.name, version)), None)
     if last is not None and last.action == "refuse" and not force:
         raise GateRefused(f"the gate refused version {version}; --force promotes it all the same", [last.why])
     from holdfast.pipelines.audit import refusals_of  # a list need not wait for the engine

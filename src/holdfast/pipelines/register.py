@@ -26,7 +26,6 @@ from holdfast.training.trainer import Trained
 
 TOP_MEASURES = 15
 TOP_EFFECTS = 6
-MANY = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -171,8 +170,8 @@ def _said_before(workspace: Workspace, number: int) -> dict[str, Any] | None:
 
     Trained again, it is not compared with itself: its model card would lose why it was promoted.
     """
-    lines = workspace.state.history(workspace.name, limit=MANY)
-    return next((dict(e.evidence) for e in lines if e.to_version == number and "passed" in e.evidence), None)
+    lines = workspace.state.lines_about(workspace.name, number)
+    return next((dict(line.evidence) for line in lines if "passed" in line.evidence), None)
 
 
 def _settle(workspace: Workspace, number: int, said: dict[str, Any], actor: str) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from holdfast import __version__
+from holdfast.evaluation.names import name_of
 from holdfast.models.bundle import Bundle
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.stores.registry_run import VersionFacts
 from holdfast.stores.state_tables import PromotionRow, VersionRow
 
-MANY = 1_000_000
 GATE = {"promote": "passed", "force": "forced", "refuse": "refused"}
-NAMED = {"roc_auc": "ROC-AUC", "average_precision": "average precision", "log_loss": "log loss"}
+NAMED = ("roc_auc", "average_precision", "log_loss")
 """The figures of a description."""
 
 
@@ -52,8 +52,8 @@ def facts_of(workspace: Workspace, row: VersionRow, bundle: Bundle) -> VersionFa
 
 def gate_line(workspace: Workspace, version: int) -> PromotionRow | None:
     """The first line of the ledger about a version: what the gate said of it, unless a person was first."""
-    lines = workspace.state.history(workspace.name, limit=MANY)
-    return next((line for line in reversed(lines) if line.to_version == version and line.action in GATE), None)
+    lines = workspace.state.lines_about(workspace.name, version)
+    return next((line for line in reversed(lines) if line.action in GATE), None)
 
 
 def gate_word(workspace: Workspace, version: int) -> str:
@@ -66,8 +66,8 @@ def description(row: VersionRow, bundle: Bundle, gate: str, why: str) -> str:
     """One paragraph for people who find the version in MLflow."""
     test, extra = bundle.metrics["test"], bundle.provenance.extra
     figures = [
-        f"{label} {m['value']:.3f}" + (f" ({m['low']:.3f} to {m['high']:.3f})" if m["low"] is not None else "")
-        for name, label in NAMED.items()
+        f"{name_of(name)} {m['value']:.3f}" + (f" ({m['low']:.3f} to {m['high']:.3f})" if m["low"] is not None else "")
+        for name in NAMED
         if (m := test["metrics"].get(name)) and m["value"] is not None
     ]
     label = ", ".join(f"{k} {v}" for k, v in sorted(extra.get("label", {}).items()))

@@ -135,6 +135,12 @@ class Ledger:
         with reading(self.engine) as session:
             return list(session.scalars(_lines(project).order_by(PromotionRow.id.desc()).limit(limit)))
 
+    def lines_about(self, project: str, version: int) -> list[PromotionRow]:
+        """Lines of the ledger that name ``version`` as the one judged, promoted or gone back to, newest first."""
+        with reading(self.engine) as session:
+            about = _lines(project).where(PromotionRow.to_version == version)
+            return list(session.scalars(about.order_by(PromotionRow.id.desc())))
+
     def _change(
         self,
         session: Session,

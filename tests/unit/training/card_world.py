@@ -24,7 +24,10 @@ DATASET = {
     "reconstructed_why": "",
     "notes": {},
 }
-SAID = {"passed": True, "reasons": [], "evidence": {}}
+LOW = {"name": "ranks", "passed": False, "said": "lift is low", "evidence": {}}
+OFF = {"name": "calibrated", "passed": True, "said": "calibration error is 0.0625", "evidence": {"ece": 0.0625}}
+SAID = {"passed": True, "reasons": [], "checks": [OFF]}
+REFUSED = {"passed": False, "reasons": ["ranks: lift is low"], "checks": [LOW, OFF]}
 WORSE = {
     "level": 0.05, "calibration_margin": 0.25, "recall_margin": 0.1,
     "found": [{"column": "plan", "value": "pro", "n": 1234, "positives": 56, "metric": "observed_expected",
@@ -75,7 +78,7 @@ def hostile() -> CardData:
     return card_data(
         project=HOSTILE, currency=HOSTILE, features=[HOSTILE], importance=[{"label": HOSTILE, "share": 0.5}],
         effects=[*({**e, "feature": HOSTILE, "label": HOSTILE} for e in found.effects), category],
-        verdict={"passed": False, "reasons": [HOSTILE], "evidence": {HOSTILE: 1.0}},
+        verdict={"passed": False, "reasons": [HOSTILE], "checks": [{**LOW, "name": HOSTILE, "said": HOSTILE}]},
         test={"slices": slices, "worse_slices": worse},
         metrics={"end_state": {"columns": [HOSTILE]}},
         dataset={

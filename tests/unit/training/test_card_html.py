@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import numpy as np
 import pytest
-from card_world import card_data, hostile
+from card_world import REFUSED, card_data, hostile
 
 from holdfast.training.card.html import html
 from holdfast.training.card.plots import draw
@@ -124,7 +124,7 @@ def test_the_same_bytes_whatever_the_machine_likes(whole):
 
 
 def test_a_refusal_is_seen_at_once():
-    refused = html(card_data(verdict={"passed": False, "reasons": ["lift is low"], "evidence": {}}), {})
+    refused = html(card_data(verdict=REFUSED), {})
     assert '<strong class="found">the gate said no</strong>' in refused
     assert "the gate said" not in html(card_data(version=None, verdict=None), {})
 

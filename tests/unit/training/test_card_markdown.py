@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from card_world import WORSE, card_data, hostile
+from card_world import REFUSED, WORSE, card_data, hostile
 
 from holdfast.training.card.markdown import markdown
 
@@ -80,11 +80,11 @@ def test_no_end_state_column_is_said_too():
 
 
 def test_a_lead_and_a_refusal_are_told():
-    refusal = {"passed": False, "reasons": ["lift is low"], "evidence": {"calibration_error": 0.0625}}
-    text = markdown(card_data(verdict=refusal, dataset={"label": {"horizon": "1m", "lead": "14d"}}))
+    text = markdown(card_data(verdict=REFUSED, dataset={"label": {"horizon": "1m", "lead": "14d"}}))
     assert "counted from 14d after it" in text
-    assert "said no:\n\n- lift is low" in text
-    assert "| calibration error | 0.0625 |" in text
+    assert "said no:\n\n- ranks: lift is low" in text
+    assert "| ranks | no | lift is low |" in text
+    assert "| calibrated | yes | calibration error is 0.0625 |" in text
 
 
 def test_inactivity_is_told_as_such():
@@ -153,7 +153,7 @@ def test_names_mean_nothing_but_themselves():
 
 
 def test_the_order_of_what_was_read_back_changes_nothing():
-    data = card_data(verdict={"passed": True, "reasons": [], "evidence": {"lift_at_10": 2.0, "b": {"z": 1.0}}})
+    data = card_data(verdict=REFUSED)
 
     def turned(found):
         if isinstance(found, dict):

@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.cli.render.parts import bar, count, counted, facts, for_project, interval, note, share, table, title
+from holdfast.evaluation.names import name_of
 
 Report = dict[str, Any]
 
-METRICS = {
-    "roc_auc": "ROC-AUC",
-    "average_precision": "average precision",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "lift_at_10": "lift at 10%",
-}
+SHOWN = ("roc_auc", "average_precision", "log_loss", "brier", "lift_at_10")
+"""What a training says at once; the card and `models compare` have the rest."""
 
 
 def train(report: Report) -> list[Any]:
@@ -67,7 +63,7 @@ def measured(metrics: Report) -> list[Any]:
     test, folds = metrics["test"], metrics["folds"]
     final = folds["final"]
     figures = test["metrics"]
-    rows = [(METRICS.get(name, name), interval(figures[name])) for name in METRICS if name in figures]
+    rows = [(name_of(name), interval(figures[name])) for name in SHOWN if name in figures]
     rows.append(("expected calibration error", f"{test['ece']:.4f}"))
     unseen = f"{count(final['test'])} unseen snapshots, {final['name']}" if final["test"] else "folds, each unseen"
     again = metrics["refit"]["fold"] if "refit" in metrics else None
@@ -91,7 +87,7 @@ def end_state_note(found: Report) -> str | None:
     """What the figures are without the columns known only as of the extract."""
     if not found.get("columns") or "without" not in found:
         return None
-    pairs = [f"{METRICS.get(name, name)} {interval(found['without'][name])}" for name in found["without"]]
+    pairs = [f"{name_of(name)} {interval(found['without'][name])}" for name in found["without"]]
     return f"Without {counted(len(found['columns']), 'end-state column')}: {', '.join(pairs)}."
 
 

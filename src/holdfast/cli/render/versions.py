@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from holdfast.cli.render.learning import METRICS, Report, bundles, checks, measured, served
+from holdfast.cli.render.learning import Report, bundles, checks, measured, served
 from holdfast.cli.render.parts import count, facts, interval, note, share, table, title
-
-MORE = {
-    "recall_at_10": "recall at 10%",
-    "calibration_error": "calibration error (logistic)",
-    "calibration_intercept": "calibration intercept",
-    "calibration_slope": "calibration slope",
-    "observed_expected": "observed / expected",
-    "ece": "expected calibration error",
-    "empc": "expected maximum profit",
-    "profit": "profit at the budget, each",
-}
-"""What only a comparison shows."""
+from holdfast.evaluation.names import name_of, ordered
 
 
 def versions(report: Report) -> list[Any]:
@@ -41,7 +30,7 @@ def _status(version: Report) -> str:
 
 def version(report: Report) -> list[Any]:
     if not report["bundle"]:
-        figures = [(METRICS.get(name, name), interval(found)) for name, found in report["metrics"].items()]
+        figures = [(name_of(name), interval(found)) for name, found in report["metrics"].items()]
         return [
             title(f"Version {report['version']}: {report['estimator']}", f"{report['status']}, bundle removed"),
             table(("measure", "value (95% interval)"), figures),
@@ -72,9 +61,6 @@ def comparison(report: Report) -> list[Any]:
     """Two versions side by side."""
     sides, metrics = report["versions"], report["metrics"]
     heads = [f"version {side['version']}" for side in sides]
-    ordered = [name for name in (*METRICS, *MORE) if name in metrics] + [
-        name for name in metrics if name not in METRICS and name not in MORE
-    ]
     about = {
         "status": [_status(side) for side in sides],
         "gate": [side["gate"] for side in sides],
@@ -82,7 +68,7 @@ def comparison(report: Report) -> list[Any]:
         "dataset": [side["dataset_id"] for side in sides],
         "label": [_words(side.get("label")) for side in sides],
         "measured on": [_measured_on(side.get("measured_on")) for side in sides],
-        **{METRICS.get(name, MORE.get(name, name)): [interval(m) for m in metrics[name]] for name in ordered},
+        **{name_of(name): [interval(m) for m in pair] for name, pair in ordered(metrics).items()},
         "calibration": [_calibration(side.get("calibration")) for side in sides],
     }
     parts: list[Any] = [
@@ -112,7 +98,7 @@ def _paired(report: Report, heads: list[str]) -> list[Any]:
         better = d["high"] < 0 if name == "log_loss" else d["low"] > 0
         worse = d["low"] > 0 if name == "log_loss" else d["high"] < 0
         said = f"{heads[1]} is better" if better else f"{heads[0]} is better" if worse else "no clear difference"
-        rows.append((METRICS[name], f"{d['value']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f})", said))
+        rows.append((name_of(name), f"{d['value']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f})", said))
     on = f"{count(found['snapshots'])} snapshots that neither learnt from, {_span(found['cutoffs'])}"
     if any(found["as_evaluated"]):
         before = [head for head, it in zip(heads, found["as_evaluated"], strict=True) if it]

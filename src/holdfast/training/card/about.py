@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from holdfast.evaluation.names import name_of, ordered
 from holdfast.training.card.data import Body, CardData
-from holdfast.training.card.figures import between, name_of, number, ordered, rows_of
+from holdfast.training.card.figures import between, number
 from holdfast.training.card.parts import Block, Bullets, Facts, Section, Table, Words
 
 CALIBRATION = {
@@ -214,6 +215,6 @@ def gate(card: CardData) -> Iterator[Section]:
     blocks: list[Block] = [Words("passed" if verdict["passed"] else "said no:")]
     if verdict["reasons"]:
         blocks.append(Bullets(tuple(verdict["reasons"])))
-    if rows := list(rows_of(verdict.get("evidence", {}))):
-        blocks.append(Table(("evidence", "value", "95% interval"), rows))
+    rows = [(check["name"], "yes" if check["passed"] else "no", check["said"]) for check in verdict["checks"]]
+    blocks.append(Table(("check", "passed", "what it saw"), rows))
     yield Section("The gate", blocks)

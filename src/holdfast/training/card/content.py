@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from holdfast.evaluation.names import name_of, ordered
 from holdfast.training.card.about import data, gate, intended, limits, made, says, slice_words
 from holdfast.training.card.data import Body, CardData
-from holdfast.training.card.figures import name_of, number, ordered, rows_of, with_interval
+from holdfast.training.card.figures import number, rows_of, with_interval
 from holdfast.training.card.parts import Block, Bullets, Plot, Plots, Section, Share, Shares, Table, Words
 
 TOP_SLICES = 12

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
+from holdfast.evaluation.names import name_of
 from holdfast.training.card.content import sections
 from holdfast.training.card.data import CardData
-from holdfast.training.card.figures import between, name_of, number
+from holdfast.training.card.figures import between, number
 from holdfast.training.card.parts import Block, Bullets, Facts, Plots, Shares, Table, Words
 from holdfast.training.card.style import STYLE
 
