@@ -106,7 +106,7 @@ def prepare(root: Path, customers: int, rounds: int) -> dict[str, Any]:
     workspace = company(root, customers)
     params = f"rounds: {rounds}, depth: {DEPTH}"
     folds = "folds: {validation_cutoffs: 1, test_cutoffs: 1}"
-    text = f"estimators: {{xgboost: {{params: {{{params}}}}}}}\n{folds}\n"
+    text = f"estimators: {{xgboost: {{params: {{{params}}}}}}}\n{folds}\nprior_shift: false\n"
     (root / "conf" / "peers" / "training.yaml").write_text(text)
     dataset = build(workspace)
     table = dataset.read()

@@ -174,4 +174,3 @@ ROW_LOSSES: Final[Mapping[str, Callable[[Ranked], FloatArray]]] = {
     "log_loss": lambda ranked: ranked.log_loss,
     "brier": lambda ranked: ranked.squared_error,
 }
-LOWER_IS_BETTER: Final = frozenset({*ROW_LOSSES, "ece", "calibration_error"})

@@ -40,7 +40,7 @@ from holdfast.models.golden import check_golden, golden_sample
 from holdfast.models.prior import month_of
 from holdfast.models.registry import load_fitted
 
-FORMAT = "holdfast-bundle-2"
+FORMAT = "holdfast-bundle-3"
 ENCODER, CALIBRATOR, SCHEMA = "encoder.json", "calibrator.json", "schema.json"
 REFERENCE, METRICS, GOLDEN = "reference.json", "metrics.json", "golden.json"
 CARD_MD, CARD_HTML = "card.md", "card.html"

@@ -78,15 +78,12 @@ def archive(
     size = sum(_size(path) for row in going for path in _of(workspace, row))
     if not dry_run:
         try:
+            _sweep(workspace)  # what a killed call left would be in the way of a name
             for row in going:
                 workspace.state.archive(workspace.name, row.version)
                 for path in _of(workspace, row):
                     path.rename(path.with_name(f".{path.name}{REMOVED}"))
-            for left in workspace.models.glob(f".*{REMOVED}"):
-                if left.is_dir():
-                    shutil.rmtree(left)
-                else:
-                    left.unlink()
+            _sweep(workspace)
         except OSError as e:
             raise StoreError(f"an old bundle cannot be removed: {e}", fix=f"Check {workspace.models}.") from e
     kept = {row.version: needed[row.version] for row in present if row.version in needed}
@@ -121,6 +118,14 @@ def _served(workspace: Workspace) -> set[str]:
         with closing(open_generation(file)) as connection:
             found.add(read_meta(connection, file).bundle_dir)
     return found
+
+
+def _sweep(workspace: Workspace) -> None:
+    for left in workspace.models.glob(f".*{REMOVED}"):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
 
 
 def _of(workspace: Workspace, row: VersionRow) -> list[Path]:

@@ -21,6 +21,7 @@ from holdfast.models.folder import read_folder
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.knowledge import facts, open_sources
 from holdfast.stores.offline import latest_dataset
+from holdfast.stores.state_tables import VersionRow
 
 SEED = 7
 
@@ -99,20 +100,24 @@ def refusals_of(workspace: Workspace, version: int) -> list[str]:
     row = workspace.state.version(workspace.name, version)
     try:
         dataset = Dataset.open(workspace.datasets / row.dataset_id)
-        splits = [r for r in recorded_splits(workspace, dataset) if r.version == version]
+        splits = [_splits_of(workspace, row)]
     except HoldfastError as e:
         return [f"the audit could not be run: {e}"]
     return refusals(workspace, dataset, splits)
 
 
 def recorded_splits(workspace: Workspace, dataset: Dataset) -> tuple[SplitRecord, ...]:
-    """What the versions trained on a dataset record of their folds, newest first."""
-    found: list[SplitRecord] = []
-    for row in workspace.state.versions(workspace.name):
-        if row.dataset_id == dataset.manifest.dataset_id:
-            metrics = json.loads(read_folder(workspace.var / row.path)[METRICS])
-            found.append(SplitRecord.of(metrics, version=row.version))
-    return tuple(found)
+    """What the versions trained on a dataset record of their folds, newest first; those that are archived do not."""
+    rows = workspace.state.versions(workspace.name)
+    return tuple(
+        _splits_of(workspace, row)
+        for row in rows
+        if row.dataset_id == dataset.manifest.dataset_id and (workspace.var / row.path).exists()
+    )
+
+
+def _splits_of(workspace: Workspace, row: VersionRow) -> SplitRecord:
+    return SplitRecord.of(json.loads(read_folder(workspace.var / row.path)[METRICS]), version=row.version)
 
 
 def write_reports(workspace: Workspace, report: AuditReport, html: Path | None = None) -> dict[str, str]:

@@ -28,7 +28,8 @@ def campaign_of(config: Config, rows: TrainingRows, some: IntArray) -> Campaign:
     lifetime = compute_lifetime(rows.y[some], months_of(config.data.label.window), decisions.value)
     effects = compute_effects(None, decisions)
     tiers = config.scoring.tiers[::-1]
-    per_cutoff = len(some) / len(np.unique(rows.cutoffs[some]))
+    at = np.unique(rows.cutoffs[some])
+    per_cutoff = float(np.isin(rows.cutoffs, at).sum()) / len(at)  # of all, where only a part is compared
     return Campaign(
         value=compute_clv(rows.values(decisions.value.revenue, some), lifetime, decisions.value),
         cost=np.array([action.cost for action in decisions.actions.values()]),

@@ -10,7 +10,7 @@ import numpy as np
 
 from holdfast.artifacts.dataset import Dataset
 from holdfast.clock import iso, naive, utc
-from holdfast.config.schema import Config
+from holdfast.config.learning import TrainingSection
 from holdfast.errors import DataError, NotFoundError, NotReadyError, StoreError, UsageError
 from holdfast.evaluation.intervals import paired_difference
 from holdfast.models.bundle import Bundle
@@ -18,7 +18,7 @@ from holdfast.models.importance import even_sample, global_importance
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.contest import evaluated_folder, question, unseen_from
 from holdfast.pipelines.models import version_json
-from holdfast.pipelines.version_facts import flat, gate_word
+from holdfast.pipelines.version_facts import flat, gate_line, gate_word
 from holdfast.stores.offline import latest_dataset
 from holdfast.training.rows import TrainingRows
 
@@ -108,13 +108,15 @@ def compare(workspace: Workspace, first: int, second: int) -> dict[str, Any]:
         dataset = latest_dataset(workspace.var)
         rows = TrainingRows(dataset.read(), dataset.manifest.schema)
         report["importance"] = _importance(a, b, rows)
-        report["paired"] = paired(workspace.config, *sides, dataset, rows)
+        report["paired"] = paired(workspace.config.training, *sides, dataset, rows)
     except (NotReadyError, NotFoundError, StoreError, DataError) as e:
         report["why_not"] = e.message
     return report
 
 
-def paired(config: Config, first: Side, second: Side, dataset: Dataset, rows: TrainingRows) -> dict[str, Any]:
+def paired(
+    training: TrainingSection, first: Side, second: Side, dataset: Dataset, rows: TrainingRows
+) -> dict[str, Any]:
     """Differences ``metric(second) - metric(first)`` on the matured snapshots that neither learnt anything about.
 
     These lie after the windows of all labels that either was trained on. A version that serves was fitted on everything
@@ -134,15 +136,14 @@ def paired(config: Config, first: Side, second: Side, dataset: Dataset, rows: Tr
         raise NotReadyError("the two, or the latest dataset, have another label")
     if not all(side.bundle.provenance.extra["timed"] for side in (first, second) if side.bundle is not None):
         raise NotReadyError("one was trained on customers of every cutoff: there is nothing that it has not seen")
-    stands = [min(side.models, key=lambda model: unseen_from(config, model)) for side in (first, second)]
-    start = max(unseen_from(config, model) for model in stands)
+    stands = [min(side.models, key=unseen_from) for side in (first, second)]
+    start = max(unseen_from(model) for model in stands)
     unseen = np.flatnonzero(rows.cutoffs >= np.datetime64(naive(start), "us")).astype(np.int64)
     y = rows.y[unseen]
     if not len(y) or y.sum() in (0, len(y)):
         raise NotReadyError(f"no matured snapshots from {iso(start)} on, which neither learnt from")
     table, customers = rows.take(unseen), rows.customers[unseen]
     p, q = (model.predict(table) for model in stands)
-    training = config.training
     return {
         "snapshots": len(y),
         "positives": int(y.sum()),
@@ -162,7 +163,7 @@ def _side(workspace: Workspace, version: int) -> Side:
     found, path = version_json(workspace, row), workspace.var / row.path
     bundle = Bundle.load(path) if found["bundle"] else None
     twin = evaluated_folder(path)
-    return Side(found, gate_word(workspace, version), bundle, Bundle.load(twin) if twin.exists() else None)
+    return Side(found, gate_word(gate_line(workspace, version)), bundle, Bundle.load(twin) if twin.exists() else None)
 
 
 def _importance(first: Bundle, second: Bundle, rows: TrainingRows) -> list[dict[str, Any]]:

@@ -18,7 +18,6 @@ from holdfast.evaluation.arrays import BoolArray
 from holdfast.models.bundle import Bundle
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.campaign import campaign_of
-from holdfast.snapshots.calendar import Cutoff
 from holdfast.stores.state_tables import VersionRow
 from holdfast.training.gate import Contest
 from holdfast.training.rows import FloatArray, IntArray, TrainingRows
@@ -52,17 +51,17 @@ def contest(workspace: Workspace, champion: VersionRow, rows: TrainingRows, trai
         if mine != theirs:
             changed = ", ".join(k for k in sorted(mine | theirs) if mine.get(k) != theirs.get(k))
             return f"the champion answers another question (label: {changed})"
-        if trained.evaluated is None or not bundle.provenance.extra["timed"]:
+        if (trained.evaluated is not None) != bundle.provenance.extra["timed"]:
+            return "one was trained on months and the other on groups of customers"
+        if trained.evaluated is None:
             return _out_of_fold(workspace.config, unseen_file(path), rows, trained, champion.version)
-        known = _unseen(workspace.config, bundle, rows, trained.measured.rows)
-        against = f"version {champion.version}"
-        if "evaluated" in bundle.provenance.extra:
-            twin = Bundle.load(evaluated_folder(path))
-            more = _unseen(workspace.config, twin, rows, trained.measured.rows)
-            if more.sum() > known.sum():
-                bundle, known, against = twin, more, f"{against} as it was evaluated"
     except (NotFoundError, StoreError) as e:  # a new model is how one gets out of that
         return f"the champion's bundle cannot be used: {e.message}"
+    known, against = _unseen(bundle, rows, trained.measured.rows), f"version {champion.version}"
+    if (twin := _evaluated(path)) is not None:
+        more = _unseen(twin, rows, trained.measured.rows)
+        if more.sum() > known.sum():
+            bundle, known, against = twin, more, f"{against} as it was evaluated"
     at = trained.measured.rows[known]
     try:
         p = bundle.predict(rows.take(at))
@@ -85,14 +84,18 @@ def _contest(
     y = rows.y[at]
     if not len(at) or y.sum() in (0, len(at)):
         return "there are no matured snapshots, with churners among them, that neither model was trained on"
-    slices = {name: rows.values(name, at) for name in config.training.slices if name in rows.schema.names}
+    slices = {name: rows.values(name, at) for name in config.training.slices}
     return Contest(y, challenger, champion, rows.customers[at], campaign_of(config, rows, at), slices, against)
 
 
-def unseen_from(config: Config, bundle: Bundle) -> datetime:
-    """The first instant after the windows of all labels that a model was trained on, where it was trained in time."""
-    cutoffs = [parse_instant(c) for c in bundle.provenance.extra["trained_on"]]
-    return max(Cutoff.of(c, config.data.label, config.data.cutoffs).label_window.end for c in cutoffs)
+def unseen_from(bundle: Bundle) -> datetime:
+    """The first instant after the windows of all labels that a model learnt from, where it was trained in time.
+
+    Those of its validation are among them: they chose the estimator and made the calibrator.
+    """
+    extra, folds = bundle.provenance.extra, bundle.metrics["folds"]["validation"]
+    cutoffs = {*extra["trained_on"], *(c for fold in folds for c in fold["test_cutoffs"])}
+    return max(parse_instant(extra["windows"][c]) for c in cutoffs)
 
 
 def question(label: Mapping[str, str]) -> dict[str, str]:
@@ -100,15 +103,24 @@ def question(label: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in label.items() if key != "delay"}
 
 
-def _unseen(config: Config, bundle: Bundle, rows: TrainingRows, at: IntArray) -> BoolArray:
-    return np.asarray(rows.cutoffs[at] >= np.datetime64(naive(unseen_from(config, bundle)), "us"))
+def _unseen(bundle: Bundle, rows: TrainingRows, at: IntArray) -> BoolArray:
+    return np.asarray(rows.cutoffs[at] >= np.datetime64(naive(unseen_from(bundle)), "us"))
+
+
+def _evaluated(path: Path) -> Bundle | None:
+    """What a champion was when it was measured; None where that is lost, and the champion must stand for itself."""
+    try:
+        return Bundle.load(evaluated_folder(path))
+    except (NotFoundError, StoreError):
+        return None
 
 
 def _out_of_fold(config: Config, file: Path, rows: TrainingRows, trained: Trained, champion: int) -> Contest | str:
     """Both models' folds: each row was predicted by models that saw neither it nor any other of its customer."""
-    if trained.evaluated is not None or not file.is_file():
-        return "the champion's figures are of customer-grouped folds, and its predictions of them are not kept"
-    theirs = pq.read_table(file)
+    try:
+        theirs = pq.read_table(file)
+    except (OSError, pa.ArrowException):
+        return f"the champion's predictions of its own folds ({file.name}) are not kept, or cannot be read"
     mine = rows.table.select(KEYS).append_column("row", pa.array(np.arange(len(rows), dtype=np.int64)))
     both = mine.join(theirs, KEYS, join_type="inner").sort_by("row")
     at = np.asarray(both.column("row").to_numpy(), dtype=np.int64)

@@ -65,5 +65,7 @@ def _golden(path: Path, bundle: Bundle, rows: TrainingRows) -> Check:
 
 def _latency(bundle: Bundle, limit_ms: float) -> Check:
     p95 = float(np.quantile(single_row_seconds(bundle), 0.95)) * 1000
-    said = f"one customer takes {p95:.2f} ms with reasons (95th percentile); at most {limit_ms:g} ms is allowed"
+    said = f"one customer with reasons takes at most {limit_ms:g} ms (95th percentile)"  # the same on every run
+    if p95 > limit_ms:
+        said = f"one customer with reasons takes {p95:.2f} ms (95th percentile); at most {limit_ms:g} ms is allowed"
     return Check("latency", p95 <= limit_ms, said, {"p95_ms": round(p95, 3)})

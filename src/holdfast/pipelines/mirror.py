@@ -36,31 +36,36 @@ def make_up(workspace: Workspace) -> list[str]:
     Raises
     ------
     StoreError, NotFoundError
-        MLflow cannot be written, or the champion's bundle is lost.
+        MLflow cannot be written, or the bundle of the champion or the challenger is lost; all else was made up for.
     """
     versions = workspace.state.versions(workspace.name)[::-1]  # in the order in which MLflow counts them too
     held = workspace.registry.held()
-    missing = [row for row in versions if (row.bundle_sha256, row.dataset_id) not in held]
-    logged = [f"version {row.version} logged" for row in missing if _log(workspace, row)]
-    return [*logged, *workspace.registry.repair(workspace.state)]
-
-
-def _log(workspace: Workspace, row: VersionRow) -> bool:
-    """Log a version from its bundle. One that is no longer in use may have lost its bundle, and is passed over."""
-    path = workspace.var / row.path
+    changed: list[str] = []
+    lost: HoldfastError | None = None
+    for row in versions:
+        if (row.bundle_sha256, row.dataset_id) in held:
+            continue
+        try:
+            bundle = Bundle.load(workspace.var / row.path)
+        except (NotFoundError, StoreError) as e:  # one that is no longer in use is passed over
+            if row.status in ("champion", "challenger"):
+                lost = lost or e
+            continue
+        _log(workspace, row, bundle)
+        changed.append(f"version {row.version} logged")
     try:
-        bundle = Bundle.load(path)
-    except (NotFoundError, StoreError):
-        if row.status in ("champion", "challenger"):
-            raise
-        return False
+        return changed + workspace.registry.repair(workspace.state)
+    except NotFoundError as e:
+        raise lost or e from None
+
+
+def _log(workspace: Workspace, row: VersionRow, bundle: Bundle) -> None:
     logged = workspace.registry.log_version(facts_of(workspace, row, bundle))
     workspace.state.record_version(
         workspace.name, row.version, bundle_sha256=row.bundle_sha256, dataset_id=row.dataset_id,
         estimator=row.estimator, path=row.path, metrics=row.metrics, mlflow_version=logged.version,
         mlflow_run_id=logged.run_id,
     )  # fmt: skip
-    return True
 
 
 def _warning(workspace: Workspace, error: HoldfastError) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 from holdfast.clock import iso
 from holdfast.errors import GateRefused, NotFoundError, NotReadyError, UsageError
 from holdfast.pipelines.bootstrap import Workspace
+from holdfast.pipelines.version_facts import gate_line
 from holdfast.stores.state_tables import PromotionRow, VersionRow
 
 NOBODY = "unknown"
-BY_HAND = "promoted by hand"
+BY_HAND = "by hand"
 MANY = 1_000_000
 ROLLBACK = "models-rollback"
 """What the runs of `rollback` are recorded as."""
@@ -40,10 +41,10 @@ def show_version(workspace: Workspace, version: int | None = None) -> dict[str, 
         fix = f"Run: holdfast train --project {workspace.name}"
         raise NotReadyError(f"{workspace.name} has no champion yet", fix=fix)
     card, card_html = (workspace.reports / f"model-{row.version}.{kind}" for kind in ("md", "html"))
-    said = (line.evidence for line in state.lines_about(workspace.name, row.version))
+    said = gate_line(workspace, row.version)
     found = {
         **version_json(workspace, row),
-        "gate": next((dict(evidence) for evidence in said if "checks" in evidence), {}),
+        "gate": {} if said is None else dict(said.evidence),
         "path": str(workspace.var / row.path),
         "card": str(card) if card.exists() else None,
         "card_html": str(card_html) if card_html.exists() else None,
@@ -87,13 +88,13 @@ def promote(workspace: Workspace, version: int, *, why: str | None = None, force
     if not force and (leaks := refusals_of(workspace, version)):
         raise GateRefused(f"the audit refused version {version}; --force promotes it all the same", leaks)
     line = state.promote(
-        workspace.name, version, actor=actor(), why=why or BY_HAND, action="force" if force else "promote"
+        workspace.name, version, actor=actor(), why=why or f"promoted {BY_HAND}", action="force" if force else "promote"
     )
     return _changed(workspace, line)
 
 
 def rollback(
-    workspace: Workspace, version: int | None = None, *, why: str, run_id: str | None = None
+    workspace: Workspace, version: int | None = None, *, why: str | None = None, run_id: str | None = None
 ) -> dict[str, Any]:
     """Go back to ``version``, by default to the champion before this one.
 
@@ -110,7 +111,9 @@ def rollback(
     if version is not None or len(stack) > 1:
         _require_bundle(workspace, stack[-2] if version is None else version)
     evidence = {} if run_id is None else {RUN_ID: run_id}
-    line = workspace.state.rollback(workspace.name, version, actor=actor(), why=why, evidence=evidence)
+    line = workspace.state.rollback(
+        workspace.name, version, actor=actor(), why=why or f"rolled back {BY_HAND}", evidence=evidence
+    )
     return _changed(workspace, line)
 
 

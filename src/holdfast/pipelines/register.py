@@ -18,6 +18,7 @@ from holdfast.pipelines.campaign import campaign_of
 from holdfast.pipelines.contest import evaluated_folder, unseen_file, write_unseen
 from holdfast.pipelines.judge import judge
 from holdfast.pipelines.materialize import MaterializeReport
+from holdfast.pipelines.version_facts import gate_line
 from holdfast.training.card.data import CardData
 from holdfast.training.card.html import html
 from holdfast.training.card.markdown import markdown
@@ -96,7 +97,8 @@ def register(
     state, project = workspace.state, workspace.name
     told = _told(workspace, dataset, rows, plan, trained)
     plots = draw(told)
-    bundle = replace(trained.bundle, card={CARD_MD: markdown(told), CARD_HTML: html(told, plots)})
+    texts = {CARD_MD: markdown(told), CARD_HTML: html(told, plots)}
+    bundle = replace(trained.bundle, written_golden=trained.bundle.golden, card=texts)
     number = state.next_version(project, bundle.sha256, dataset.manifest.dataset_id)
     path = workspace.models / str(number)
     _clear_leftover(workspace, number, path)
@@ -170,8 +172,8 @@ def _said_before(workspace: Workspace, number: int) -> dict[str, Any] | None:
 
     Trained again, it is not compared with itself: its model card would lose why it was promoted.
     """
-    lines = workspace.state.lines_about(workspace.name, number)
-    return next((dict(line.evidence) for line in lines if "passed" in line.evidence), None)
+    line = gate_line(workspace, number)
+    return None if line is None else dict(line.evidence)
 
 
 def _settle(workspace: Workspace, number: int, said: dict[str, Any], actor: str) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 
 from holdfast import __version__
 from holdfast.artifacts.dataset import Dataset
-from holdfast.clock import iso, naive
+from holdfast.clock import iso, naive, utc
+from holdfast.config.data import DataSection
 from holdfast.config.schema import Config
 from holdfast.errors import ConfigError, Problem, StoreError, did_you_mean
 from holdfast.features.definitions import EXPOSURE
@@ -25,6 +26,7 @@ from holdfast.pipelines.mirror import mirror
 from holdfast.pipelines.register import TrainReport, register
 from holdfast.pipelines.same_config import require_same_config
 from holdfast.pipelines.serve_champion import Served, ensure_served
+from holdfast.snapshots.calendar import Cutoff
 from holdfast.snapshots.splits import customer_folds, everything_matured, require_purged, walk_forward
 from holdfast.stores.offline import latest_dataset
 from holdfast.training.candidates import schema_of
@@ -32,7 +34,7 @@ from holdfast.training.rows import FloatArray, Fold, FoldPlan, IntArray, Trainin
 from holdfast.training.trainer import Facts
 from holdfast.training.trainer import train as fit_and_measure
 
-LIBRARIES = ("xgboost-cpu", "lightgbm", "numpy", "scikit-learn")
+LIBRARIES = ("xgboost-cpu", "lightgbm", "numpy", "scikit-learn", "matplotlib")
 HISTOGRAMS = "histograms"
 
 
@@ -74,10 +76,10 @@ def train(
     threads = config.training.threads or os.cpu_count() or 1
     facts = Facts(
         dataset_id=found.manifest.dataset_id,
-        config_hash=config.hash("data", "features", "training"),
+        config_hash=config.hash("data", "features", "training", "scoring", "decisions"),
         code_version=__version__,
         libraries={name: installed(name) for name in LIBRARIES},
-        extra=_extra(found, rows, plan),
+        extra=_extra(config.data, found, rows, plan),
     )
     trained = fit_and_measure(
         rows, plan, config.training, facts, threads=threads, progress=progress, journals=workspace.var / "tuning",
@@ -144,8 +146,14 @@ def _check_names(config: Config, dataset: Dataset) -> None:
         for key, name in mentioned.items()
         if name not in names
     ]
+    kinds = {"decisions.value.revenue": "number", **{key: "category" for key in mentioned if ".when." in key}}
+    problems += [
+        Problem(key, f"'{mentioned[key]}' is a {found}, not a {kind}")
+        for key, kind in kinds.items()
+        if mentioned[key] in names and (found := dataset.manifest.schema[mentioned[key]].kind) != kind
+    ]
     if problems:
-        raise ConfigError("the configuration names features that do not exist", problems)
+        raise ConfigError("the configuration names features that do not fit", problems)
 
 
 def _estimator_problems(config: Config, dataset: Dataset) -> list[Problem]:
@@ -173,13 +181,17 @@ def _estimator_problems(config: Config, dataset: Dataset) -> list[Problem]:
     return problems
 
 
-def _extra(dataset: Dataset, rows: TrainingRows, plan: FoldPlan) -> dict[str, Any]:
+def _extra(data: DataSection, dataset: Dataset, rows: TrainingRows, plan: FoldPlan) -> dict[str, Any]:
     return {
         "project": dataset.manifest.project,
         "known_as_of": iso(dataset.manifest.known_as_of),
         "history": dataset.manifest.history,
         "label": dict(dataset.manifest.label),
         "timed": plan.timed,
+        "windows": {
+            c: iso(Cutoff.of(utc(t.astype(object)), data.label, data.cutoffs).label_window.end)
+            for c, t in _by_cutoff(rows)
+        },
         "snapshots": {c: int((rows.cutoffs == t).sum()) for c, t in _by_cutoff(rows)},
         "tested_on": plan.final.name if plan.timed else "customer-grouped folds",
     }

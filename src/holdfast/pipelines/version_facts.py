@@ -14,7 +14,9 @@ from holdfast.pipelines.bootstrap import Workspace
 from holdfast.stores.registry_run import VersionFacts
 from holdfast.stores.state_tables import PromotionRow, VersionRow
 
-GATE = {"promote": "passed", "force": "forced", "refuse": "refused"}
+GATE = {"promote": "passed", "refuse": "refused"}
+MOST_CHARS = 4_900
+"""Of a description: MLflow's column holds 5,000."""
 NAMED = ("roc_auc", "average_precision", "log_loss")
 """The figures of a description."""
 
@@ -27,7 +29,7 @@ def facts_of(workspace: Workspace, row: VersionRow, bundle: Bundle) -> VersionFa
     bundle : the version's, loaded
     """
     provenance, said = bundle.provenance, gate_line(workspace, row.version)
-    gate = gate_word(workspace, row.version)
+    gate = gate_word(said)
     snapshots = {c: int(n) for c, n in provenance.extra.get("snapshots", {}).items()}
     return VersionFacts(
         bundle=workspace.var / row.path,
@@ -41,6 +43,7 @@ def facts_of(workspace: Workspace, row: VersionRow, bundle: Bundle) -> VersionFa
             "gate": gate,
             "known_as_of": str(provenance.extra.get("known_as_of", "")),
             "features": str(len(bundle.schema)),
+            "evaluated_sha256": str(provenance.extra.get("evaluated", "")),
         },
         description=description(row, bundle, gate, "" if said is None else said.why),
         source=str(workspace.datasets / row.dataset_id),
@@ -51,14 +54,13 @@ def facts_of(workspace: Workspace, row: VersionRow, bundle: Bundle) -> VersionFa
 
 
 def gate_line(workspace: Workspace, version: int) -> PromotionRow | None:
-    """The first line of the ledger about a version: what the gate said of it, unless a person was first."""
+    """The line of the ledger with what the gate said of a version, the last time that it was asked."""
     lines = workspace.state.lines_about(workspace.name, version)
-    return next((line for line in reversed(lines) if line.action in GATE), None)
+    return next((line for line in lines if "checks" in line.evidence), None)
 
 
-def gate_word(workspace: Workspace, version: int) -> str:
-    """``passed``, ``refused``, ``forced`` or ``not asked``."""
-    line = gate_line(workspace, version)
+def gate_word(line: PromotionRow | None) -> str:
+    """``passed``, ``refused`` or ``not asked``."""
     return "not asked" if line is None else GATE[line.action]
 
 
@@ -71,13 +73,18 @@ def description(row: VersionRow, bundle: Bundle, gate: str, why: str) -> str:
         if (m := test["metrics"].get(name)) and m["value"] is not None
     ]
     label = ", ".join(f"{k} {v}" for k, v in sorted(extra.get("label", {}).items()))
-    return (
+    again = bundle.metrics.get("refit")
+    fitted = (
+        f"; fitted again on all {again['fold']['train']:,} that had matured, after it was measured" if again else ""
+    )
+    said = (
         f"Version {row.version} of holdfast: {bundle.provenance.estimator} with {len(bundle.schema)} features, "
         f"trained on dataset {row.dataset_id}, known as of {extra.get('known_as_of', 'an unknown time')} "
-        f"(label: {label}). On {test['n']:,} unseen snapshots, of which {test['base_rate']:.2%} churned: "
+        f"(label: {label}){fitted}. On {test['n']:,} unseen snapshots, of which {test['base_rate']:.2%} churned: "
         f"{', '.join(figures)}. "
         f"The gate: {gate}{f' ({why})' if why else ''}."
     )
+    return said if len(said) <= MOST_CHARS else f"{said[: MOST_CHARS - 1]}…"
 
 
 def numbers(test: Mapping[str, Any]) -> dict[str, float]:
@@ -107,6 +114,5 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _files(reports: Path, version: int) -> list[Path]:
-    """The model card and its figures."""
-    figures = reports / f"model-{version}"
-    return sorted(p for p in (*reports.glob(f"model-{version}.*"), *figures.glob("*")) if p.is_file())
+    """The model card."""
+    return sorted(reports.glob(f"model-{version}.*"))

@@ -146,22 +146,27 @@ class Registry:
         Raises
         ------
         NotFoundError
-            The registry does not hold a version that the ledger names: log it again, then repair.
+            The registry does not hold a version that the ledger names: its alias is taken away, the other set.
         """
         wanted = {CHAMPION: ledger.champion(self.project), CHALLENGER: ledger.challenger(self.project)}
         numbers: dict[str, str | None] = {}
+        lacking: list[str] = []
+        changed: list[str] = []
         with quiet_mlflow(self.uri):
             for alias, row in wanted.items():
                 found = None if row is None else self._find(row.bundle_sha256, row.dataset_id)
                 if row is not None and found is None:
-                    raise NotFoundError(
-                        f"{self.model} in MLflow does not hold the {alias}, version {row.version}",
-                        fix="Log that version again: holdfast models mirror",
-                    )
+                    lacking.append(f"the {alias}, version {row.version}")
                 numbers[alias] = None if found is None else found.version
-            if not any(numbers.values()) and not self._has_model():
-                return []
-        return self.set_aliases(champion=numbers[CHAMPION], challenger=numbers[CHALLENGER])
+            held = any(numbers.values()) or self._has_model()
+        if held:
+            changed = self.set_aliases(champion=numbers[CHAMPION], challenger=numbers[CHALLENGER])
+        if lacking:
+            raise NotFoundError(
+                f"{self.model} in MLflow does not hold {' and '.join(lacking)}",
+                fix="Log what is missing: holdfast models mirror",
+            )
+        return changed
 
     @property
     def file(self) -> Path | None:

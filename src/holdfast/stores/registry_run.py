@@ -37,7 +37,7 @@ class VersionFacts:
     description : for people, one paragraph
     source : where the dataset lies
     profile : counts of the dataset
-    trials : of tuning, each with number, estimator, params, value and state
+    trials : of tuning, each with number, estimator, imbalance, params, value and state
     files : model card and figures
     """
 
@@ -100,18 +100,22 @@ def _log_trials(client: Any, entities: Any, parent: Any, trials: Sequence[Mappin
     found = client.search_runs([experiment], f"tags.`{PARENT}` = '{parent_id}'", max_results=1000)
     have = {run.data.tags.get(TRIAL): run for run in found}
     for trial in _best(trials):
-        number = str(trial["number"])
-        run = have.get(number)
+        # each search counts from 0
+        key = f"{trial['estimator']}/{trial['imbalance']}/{trial['number']}"
+        run = have.get(key)
         if run is not None and run.info.status != "RUNNING":
             continue
         if run is None:
-            name = f"{trial['estimator']}, trial {number}"
-            tags = {PARENT: parent_id, TRIAL: number, RUN_NAME: name, "state": str(trial["state"])}
+            way = "" if trial["imbalance"] == "none" else f" ({trial['imbalance']})"
+            name = f"{trial['estimator']}{way}, trial {trial['number']}"
+            tags = {PARENT: parent_id, TRIAL: key, RUN_NAME: name, "state": str(trial["state"])}
             run = client.create_run(experiment, tags=tags)
         value, start = trial.get("value"), run.info.start_time
         client.log_batch(
             run.info.run_id,
-            params=_params(entities, {"estimator": trial["estimator"], **trial["params"]}),
+            params=_params(
+                entities, {"estimator": trial["estimator"], "imbalance": trial["imbalance"], **trial["params"]}
+            ),
             metrics=[] if value is None else [entities.Metric("out_of_fold_log_loss", float(value), start, 0)],
         )
         client.set_terminated(run.info.run_id, STATUS.get(str(trial["state"]).upper(), "FAILED"))

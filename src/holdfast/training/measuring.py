@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holdfast.config.learning import TrainingSection
-from holdfast.evaluation.calibration import brier, ece, reliability_table
+from holdfast.evaluation.calibration import brier, reliability_table
 from holdfast.evaluation.campaign import Campaign
 from holdfast.evaluation.intervals import Evaluation, evaluate
 from holdfast.evaluation.slices import DEFAULT_METRICS, MIN_POSITIVES, MIN_ROWS, by_slice
@@ -72,13 +72,13 @@ def measure(
     y, customers = rows.y[unseen], rows.customers[unseen]
     offers = None if campaign is None else campaign(unseen)
     evaluation = evaluate(y, p, customers, campaign=offers, replicates=config.bootstrap, seed=config.seed)
-    columns = {name: rows.values(name, unseen) for name in config.slices if name in rows.schema.names}
+    columns = {name: rows.values(name, unseen) for name in config.slices}
     slice_metrics = (*DEFAULT_METRICS, "observed_expected")
     detail: dict[str, Any] = {
         **evaluation.to_json(),
         "base_rate": evaluation.base_rate,
         "mean_probability": float(p.mean()),
-        "ece": float(ece(y, p)),
+        "ece": evaluation["ece"].value,
         "brier_parts": asdict(brier(y, p)),
         "reliability": [one.to_json() for one in reliability_table(y, p)],
         "by_cutoff": _by_cutoff(rows, unseen, p, offers, config),

@@ -14,7 +14,7 @@ from holdfast.clock import iso
 from holdfast.config.learning import TrainingSection
 from holdfast.evaluation.intervals import evaluate
 from holdfast.models.bundle import Bundle, Provenance
-from holdfast.models.calibrate import Calibrator, Identity, choose_calibrator
+from holdfast.models.calibrate import Calibrator, choose_calibrator
 from holdfast.models.prior import month_of
 from holdfast.models.reference import reference_of
 from holdfast.models.registry import params_of
@@ -60,7 +60,6 @@ class Trained:
     bundle: Bundle
     evaluated: Bundle | None
     measured: Measured
-    candidates: list[dict[str, Any]]
     metrics: dict[str, Any]
 
 
@@ -118,10 +117,9 @@ def train(
         p = cross_calibrated(chosen, rows.y[unseen], rows.customers[unseen])
     progress("measuring, with intervals")
     measured = measure(rows, unseen, p, config, trained_on=plan.final.train if plan.timed else None, campaign=campaign)
-    compared = compare(searched.candidates, rows)
     metrics: dict[str, Any] = {
         "test": measured.detail,
-        "candidates": compared,
+        "candidates": compare(searched.candidates, rows),
         "tuning": searched.stopped_by,
         "trials": searched.trials,
         "calibration": calibrator.kind,
@@ -131,7 +129,7 @@ def train(
             "validation": [recorded(rows, fold) for fold in plan.folds],
             "final": recorded(rows, plan.final),
         },
-        "end_state": _end_state(rows, schema, plan, chosen, config, measured, threads, progress),
+        "end_state": _end_state(rows, schema, plan, chosen, calibrator, config, measured, threads, progress),
     }
 
     def bundle(
@@ -152,7 +150,7 @@ def train(
 
     evaluated = bundle(fitted, calibrator, plan.final.train, metrics)
     if not plan.timed:
-        return Trained(evaluated, None, measured, compared, metrics)
+        return Trained(evaluated, None, measured, metrics)
     progress(f"{chosen.name}: fitting again on everything matured, {len(plan.everything):,} snapshots")
     again = fit(rows, plan.everything, schema, chosen.estimator, chosen.config, seed=config.seed, threads=threads)
     # the test's margins are unseen too, and the newest there are
@@ -170,7 +168,7 @@ def train(
         },
     }
     serves = bundle(again, shift.applied_to(newest), plan.everything, metrics, evaluated=evaluated.sha256)
-    return Trained(serves, evaluated, measured, compared, metrics)
+    return Trained(serves, evaluated, measured, metrics)
 
 
 def _cutoffs(rows: TrainingRows, numbers: IntArray) -> list[str]:
@@ -182,6 +180,7 @@ def _end_state(
     schema: FeatureSchema,
     plan: FoldPlan,
     chosen: Candidate,
+    calibrator: Calibrator,
     config: TrainingSection,
     measured: Measured,
     threads: int,
@@ -199,7 +198,8 @@ def _end_state(
             rows, plan.final.train, without, chosen.estimator, chosen.config, seed=config.seed, threads=threads
         )
         margin = fitted.model.margin(fitted.encoder.transform(rows.take(plan.final.test)))
-        unseen, p = plan.final.test, Identity().probability(margin)  # a ranking needs no calibration
+        unseen = plan.final.test
+        p = calibrator.probability(margin, month_of(rows.cutoffs[unseen]))  # the months may change the order of both
     else:
         again = out_of_fold(
             EncodedFolds(rows, without, plan, most_bytes=0), chosen.name, chosen.config, seed=config.seed,

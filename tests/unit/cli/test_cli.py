@@ -216,4 +216,4 @@ def test_memory_is_said_in_words() -> None:
 
 def test_force_needs_a_reason(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "promote", "2", "--force"]) == 2
-    assert "--force needs a reason. Give --why REASON" in capfd.readouterr().err
+    assert "--force needs a reason: it is kept in the ledger. Add: --why REASON" in capfd.readouterr().err

@@ -31,20 +31,20 @@ def opened() -> Iterator[Opener]:
 
 
 @pytest.fixture(scope="session")
-def audits() -> dict[str, list[str]]:
-    """What the audit said of each dataset."""
+def audits() -> dict[tuple[str, tuple[SplitRecord, ...]], list[str]]:
+    """What the audit said of each dataset and folds."""
     return {}
 
 
 @pytest.fixture(autouse=True)
-def audited_once(audits: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of a training here is the audit, and the copies' datasets are the same: each is audited the first time."""
+def audited_once(audits: dict[tuple[str, tuple[SplitRecord, ...]], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a training here is the audit, and most are of the same dataset and folds: these are audited once."""
 
     def once(workspace: Workspace, dataset: Dataset, splits: Iterable[SplitRecord]) -> list[str]:
-        name = dataset.manifest.dataset_id
-        if name not in audits:
-            audits[name] = refusals(workspace, dataset, splits)
-        return audits[name]
+        key = dataset.manifest.dataset_id, tuple(splits)
+        if key not in audits:
+            audits[key] = refusals(workspace, dataset, key[1])
+        return list(audits[key])
 
     monkeypatch.setattr("holdfast.pipelines.judge.refusals", once)
 

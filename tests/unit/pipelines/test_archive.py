@@ -11,8 +11,11 @@ from holdfast.cli.render.parts import text
 from holdfast.cli.render.versions import archived, version, versions
 from holdfast.errors import NotFoundError, StoreError, UsageError
 from holdfast.pipelines.archive import archive
+from holdfast.pipelines.audit import recorded_splits, refusals_of
 from holdfast.pipelines.contest import evaluated_folder, unseen_file
 from holdfast.pipelines.models import list_versions, promote, rollback, show_version
+from holdfast.pipelines.train import train
+from holdfast.stores.offline import latest_dataset
 
 BEFORE = ["1", "1-evaluated"]
 FIGURES = {"roc_auc": {"value": 0.7, "low": 0.6, "high": 0.8}}
@@ -147,3 +150,16 @@ def test_training_removes_what_is_too_old(shop, opened):
     report = train(few)
     assert (report.removed, report.to_json()["removed"]) == ((2, 3, 4, 5), [2, 3, 4, 5])
     assert files_of(shop.models / "1") == before
+
+
+def test_the_folds_of_an_archived_version_are_audited_no_more(copied, opened):
+    workspace = opened(copied)
+    train(opened(copied, "training.seed=9"))
+    dataset = latest_dataset(workspace.var)
+    assert [record.version for record in recorded_splits(workspace, dataset)] == [2, 1]
+    lead(workspace, 2)
+    shutil.rmtree(workspace.models / "1")
+    assert [record.version for record in recorded_splits(workspace, dataset)] == [2]
+    assert refusals_of(workspace, 2) == []
+    [said] = refusals_of(workspace, 1)
+    assert "the audit could not be run" in said

@@ -95,7 +95,7 @@ def test_what_cannot_be_paired_says_why(two):
         (other(trained_on=["2023-12-01"]), "no matured snapshots from 2024-01-01 on"),
     ):
         with pytest.raises(NotReadyError, match=why):
-            paired(two.config, first, changed, dataset, rows)
+            paired(two.config.training, first, changed, dataset, rows)
 
 
 def test_it_is_read_as_a_table(report):

@@ -8,10 +8,10 @@ import shutil
 import numpy as np
 import pytest
 
-from holdfast.clock import Span
+from holdfast.clock import parse_instant
 from holdfast.evaluation.intervals import evaluate
 from holdfast.models.bundle import Bundle
-from holdfast.pipelines.contest import contest, evaluated_folder, unseen_file, write_unseen
+from holdfast.pipelines.contest import contest, evaluated_folder, unseen_file, unseen_from, write_unseen
 from holdfast.pipelines.train import fold_plan
 from holdfast.stores.offline import latest_dataset
 from holdfast.training.gate import Contest
@@ -38,7 +38,7 @@ def world(copied, opened):
     at = plan.final.test
     p = evaluated.predict(rows.take(at))
     measured = Measured(at, p, evaluate(rows.y[at], p, replicates=0), {})
-    return workspace, rows, Trained(bundle, evaluated, measured, [], bundle.metrics), path
+    return workspace, rows, Trained(bundle, evaluated, measured, bundle.metrics), path
 
 
 def put(path, bundle: Bundle) -> None:
@@ -82,12 +82,21 @@ def test_only_snapshots_after_the_windows_of_its_last_labels_are_unseen(world):
     assert isinstance(found, Contest)
     assert len(found.y) == int((rows.cutoffs[trained.measured.rows] >= cutoffs[1]).sum())
     # a label of two months reaches over the second test cutoff too
-    longer = workspace.config.data.label.model_copy(update={"horizon": Span(months=2)})
-    config = workspace.config.model_copy(update={"data": workspace.config.data.model_copy(update={"label": longer})})
-    loaded = dataclasses.replace(workspace.loaded, config=config)
-    found = contest(dataclasses.replace(workspace, loaded=loaded), champion, rows, trained)
+    windows = trained.bundle.provenance.extra["windows"]
+    put(path, with_extra(trained.bundle, trained_on=some, windows=windows | {some[0]: str(cutoffs[2])[:10]}))
+    found = contest(workspace, champion, rows, trained)
     assert isinstance(found, Contest)
     assert len(found.y) == int((rows.cutoffs[trained.measured.rows] >= cutoffs[2]).sum())
+
+
+def test_the_cutoffs_that_chose_and_calibrated_a_model_are_not_unseen_to_it(world):
+    _, rows, trained, path = world
+    cutoffs = [str(c)[:10] for c in np.unique(rows.cutoffs)]
+    put(path, with_extra(trained.bundle, trained_on=cutoffs[:1]))
+    bundle = Bundle.load(path)
+    last = max(c for fold in bundle.metrics["folds"]["validation"] for c in fold["test_cutoffs"])
+    assert unseen_from(bundle) == parse_instant(bundle.provenance.extra["windows"][last])
+    assert last > cutoffs[0]
 
 
 def test_with_nothing_unseen_nothing_can_be_said(world):
@@ -100,13 +109,22 @@ def test_with_nothing_unseen_nothing_can_be_said(world):
     assert found == "there are no matured snapshots, with churners among them, that neither model was trained on"
 
 
-def test_without_the_model_that_it_was_before_a_champion_cannot_be_compared(world):
+def test_without_the_model_that_it_was_before_a_champion_stands_for_itself(world):
+    """It has seen the test: nothing is left, and that is what is said."""
     workspace, rows, trained, path = world
+    champion = workspace.state.champion("demo")
+    (evaluated_folder(path) / "model.json").write_text("{}")
+    damaged = contest(workspace, champion, rows, trained)
     shutil.rmtree(evaluated_folder(path))
+    nothing = "there are no matured snapshots, with churners among them, that neither model was trained on"
+    assert damaged == contest(workspace, champion, rows, trained) == nothing
+
+
+def test_models_of_months_and_of_groups_of_customers_are_not_compared(world):
+    workspace, rows, trained, path = world
+    put(path, with_extra(trained.bundle, timed=False))
     found = contest(workspace, workspace.state.champion("demo"), rows, trained)
-    assert isinstance(found, str)
-    assert "the champion's bundle cannot be used" in found
-    assert "1-evaluated" in found
+    assert found == "one was trained on months and the other on groups of customers"
 
 
 def test_another_question_has_another_answer(world):

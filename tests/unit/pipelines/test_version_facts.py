@@ -53,3 +53,21 @@ def test_training_goes_on_without_an_mlflow_that_does_not_answer(copied, opened,
     monkeypatch.undo()
     assert make_up(workspace) == ["version 2 logged", "challenger: none -> 2"]
     assert make_up(workspace) == []
+
+
+def test_one_lost_bundle_does_not_keep_the_others_out_of_mlflow(copied, opened):
+    workspace = opened(copied)
+    for seed in (9, 10):
+        lost = opened(copied, f"training.seed={seed}")
+        lost.registry.uri = "http://127.0.0.1:9"
+        train(lost)
+    workspace.state.challenge("demo", 2)
+    (workspace.models / "2" / "model.json").write_text("{}")
+    workspace.registry.set_aliases(champion=None, challenger=None)
+    with pytest.raises(StoreError, match=r"models/2 is not as it was written: model\.json"):
+        make_up(workspace)
+    client = workspace.registry._client
+    champion = client.get_model_version_by_alias("holdfast-demo", "champion")
+    assert champion.tags["holdfast_version"] == "1"
+    logged = {v.tags["holdfast_version"] for v in client.search_model_versions("name = 'holdfast-demo'")}
+    assert logged == {"1", "3"}

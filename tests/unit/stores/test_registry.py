@@ -85,7 +85,10 @@ def log(to: Registry, bundle: str, dataset: str = "d1") -> tuple[str, str]:
 
 
 def trial(number: int, value: float | None, state: str = "COMPLETE") -> dict[str, Any]:
-    return {"number": number, "estimator": "lightgbm", "params": {"depth": number}, "value": value, "state": state}
+    return {
+        "number": number, "estimator": "lightgbm", "imbalance": "balanced", "params": {"depth": number}, "value": value,
+        "state": state,
+    }  # fmt: skip
 
 
 def test_a_version_is_logged_once(shop: Registry) -> None:
@@ -114,6 +117,7 @@ def test_trials_are_runs_below_the_versions_also_when_it_was_killed_between_them
 ) -> None:
     """Killed after one call, then after two, and so on until it is done: as if it had never been killed."""
     trials = [trial(0, 0.3), trial(1, None, "FAIL"), trial(2, 0.2, "PRUNED"), trial(3, 0.25)]
+    trials.append(trial(0, 0.4) | {"estimator": "xgboost", "imbalance": "none"})  # each search counts from 0
     told = replace(facts("b9", trials=trials), params={"p": 1}, metrics={"m7": 1.0})
     left = 0
     kind = type(shop._client)
@@ -143,11 +147,13 @@ def test_trials_are_runs_below_the_versions_also_when_it_was_killed_between_them
         for run in children
     }
     assert len(children) == len(said)
+    told_of = {"estimator": "lightgbm", "imbalance": "balanced"}
     assert said == {
-        "0": ("FINISHED", {"estimator": "lightgbm", "depth": "0"}, 0.3),
-        "1": ("FAILED", {"estimator": "lightgbm", "depth": "1"}, None),
-        "2": ("KILLED", {"estimator": "lightgbm", "depth": "2"}, 0.2),
-        "3": ("FINISHED", {"estimator": "lightgbm", "depth": "3"}, 0.25),
+        "lightgbm/balanced/0": ("FINISHED", {**told_of, "depth": "0"}, 0.3),
+        "lightgbm/balanced/1": ("FAILED", {**told_of, "depth": "1"}, None),
+        "lightgbm/balanced/2": ("KILLED", {**told_of, "depth": "2"}, 0.2),
+        "lightgbm/balanced/3": ("FINISHED", {**told_of, "depth": "3"}, 0.25),
+        "xgboost/none/0": ("FINISHED", {"estimator": "xgboost", "imbalance": "none", "depth": "0"}, 0.4),
     }
     assert version.version == "2"
     assert len(shop._client.get_metric_history(version.run_id, "m7")) == 1

@@ -33,9 +33,12 @@ def facts(folder: Path, bundle: str) -> VersionFacts:
     card = folder / f"{bundle}.html"
     card.write_text("<p>a card</p>")
     trials = [
-        {"number": n, "estimator": "xgboost", "params": {"depth": n}, "value": n / 10, "state": "COMPLETE"}
+        {
+            "number": n, "estimator": "xgboost", "imbalance": "none", "params": {"depth": n}, "value": n / 10,
+            "state": "COMPLETE",
+        }
         for n in range(2)
-    ]
+    ]  # fmt: skip
     return VersionFacts(
         path, bundle, "d1", params={"depth": 3}, metrics={"roc_auc": 0.75}, tags={"gate": "passed"},
         description="A model.", source="var/shop/datasets/d1", profile={"snapshots": 7}, trials=trials, files=[card],

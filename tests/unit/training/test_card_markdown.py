@@ -7,7 +7,7 @@ import re
 import pytest
 from card_world import REFUSED, WORSE, card_data, hostile
 
-from holdfast.training.card.markdown import markdown
+from holdfast.training.card.markdown import markdown, plain
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,20 @@ def test_exclusions():
     assert "6 had left, which was not known yet; 8 await their label; 2 left inside the lead." in text
     assert "5 snapshots of customers who left for another reason" in text
     assert "2 are in the dataset and not in the model: tickets_3m, paperless." in text
+
+
+def test_what_serves_was_fitted_again_after_the_figures():
+    text = markdown(card_data())
+    again = card_data().metrics["refit"]["fold"]["train"]
+    assert "They are of the model before it was fitted again on everything that had matured" in text
+    assert f"- **Fitted again**: on all {again:,} matured snapshots, with the same parameters, " in text
+    assert "fitted again" not in markdown(card_data(timed=False)).lower()
+
+
+def test_names_are_not_markup():
+    """An underscore inside a name is no emphasis, and is left as it is."""
+    assert plain("usage_3m _x_ ~y~ *z*") == r"usage_3m \_x\_ \~y\~ \*z\*"
+    assert [plain(s) for s in ("# a", "- a", "12. a", "1.5 a")] == [r"\# a", r"\- a", r"\12. a", "1.5 a"]
 
 
 def test_worse_groups_are_named():

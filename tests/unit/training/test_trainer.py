@@ -105,10 +105,11 @@ def test_grouped_by_customer_every_row_is_predicted_by_a_model_without_that_cust
 
 def test_the_best_candidate_is_kept_and_all_are_listed():
     found = trained()
-    losses = [c["out_of_fold_log_loss"] for c in found.candidates]
+    candidates = found.metrics["candidates"]
+    losses = [c["out_of_fold_log_loss"] for c in candidates]
     assert losses == sorted(losses)
-    assert {c["estimator"] for c in found.candidates} == {"xgboost", "logistic"}
-    assert found.bundle.provenance.estimator == found.candidates[0]["estimator"]
+    assert {c["estimator"] for c in candidates} == {"xgboost", "logistic"}
+    assert found.bundle.provenance.estimator == candidates[0]["estimator"]
 
 
 @pytest.mark.parametrize("timed", [True, False])

@@ -61,10 +61,8 @@ def promote(
     from holdfast.cli.render import versions as render
     from holdfast.pipelines.models import promote
 
-    if force and not why:
-        raise UsageError("--force needs a reason", fix="Give --why REASON: the ledger keeps it.")
     with session.recorded() as (workspace, run), session.progress("promoting"):
-        report = promote(workspace, version, why=why or "promoted by hand", force=force)
+        report = promote(workspace, version, why=why, force=force)
         run.summary = report
     session.answer(report, render.change)
 
@@ -79,7 +77,7 @@ def rollback(
     from holdfast.pipelines.models import rollback
 
     with session.recorded() as (workspace, run), session.progress("rolling back"):
-        report = rollback(workspace, version, why=why or "rolled back by hand", run_id=run.run_id)
+        report = rollback(workspace, version, why=why, run_id=run.run_id)
         run.summary = report
     session.answer(report, render.change)
 

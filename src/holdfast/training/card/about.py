@@ -192,9 +192,22 @@ def made(card: CardData) -> Section:
         ("Parameters", f"{params}; seed {manifest['seed']}."),
         ("Trained on", f"{final['train']:,} snapshots."),
         ("Validation", f"{len(folds['validation'])} folds, {folds['kind']}; {tested}"),
+        *_fitted_again(card),
         ("Made by", f"holdfast {manifest['code_version']}, {libraries}; configuration {manifest['config_hash'][:12]}."),
     ]  # fmt: skip
     return Section("How it was made", [Facts(rows), *_candidates(card.metrics["candidates"])])
+
+
+def _fitted_again(card: CardData) -> Iterator[tuple[str, str]]:
+    """What serves was fitted on the test's snapshots too, once they had been used to measure it."""
+    if (again := card.metrics.get("refit")) is None:
+        return
+    calibration = CALIBRATION.get(again["calibration"], again["calibration"])
+    yield (
+        "Fitted again",
+        f"on all {again['fold']['train']:,} matured snapshots, with the same parameters, {calibration}; the figures "
+        "above are of the model before that, which is kept beside it.",
+    )
 
 
 def _candidates(found: Sequence[Body]) -> Iterator[Block]:

@@ -37,9 +37,14 @@ def sections(card: CardData) -> list[Section]:
 def _unseen(card: CardData) -> Iterator[Block]:
     test = card.metrics["test"]
     where = "later than any it was trained on" if card.timed else "each of a customer that its model never saw"
+    fitted_again = (
+        " They are of the model before it was fitted again on everything that had matured (how it was made, below)."
+        if "refit" in card.metrics
+        else ""
+    )
     yield Words(
         f"{test['n']:,} snapshots it has not seen, {where}; {test['positives']:,} churners (base rate "
-        f"{test['base_rate']:.4f}). Intervals are 95%, from a bootstrap that draws customers."
+        f"{test['base_rate']:.4f}). Intervals are 95%, from a bootstrap that draws customers.{fitted_again}"
     )
     others = {k: v for k, v in test.items() if k not in (*OWN_PLACE, *COUNTS, *test["metrics"])}
     rows = [*rows_of(test["metrics"]), *rows_of(others)]
@@ -90,8 +95,8 @@ def _plots(card: CardData) -> Iterator[Plot]:
         yield Plot(
             "profit",
             "Profit",
-            f"Profit per customer of the base, by share contacted, riskiest first: at most {money}, at {best[0]:.1%}. "
-            "By the campaign's declared costs and effects, which are not measured here.",
+            f"Profit per customer of the base, by share contacted, best value for money first: at most {money}, at "
+            f"{best[0]:.1%}. By the campaign's declared costs and effects, which are not measured here.",
         )
 
 

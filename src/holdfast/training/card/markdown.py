@@ -9,7 +9,8 @@ from holdfast.training.card.content import sections
 from holdfast.training.card.data import CardData
 from holdfast.training.card.parts import Block, Bullets, Facts, Plots, Shares, Table, Words
 
-_MARKS = re.compile(r"([\\`*\[\]|])")
+_MARKS = re.compile(r"([\\`*~\[\]|]|(?<![^\W_])_|_(?![^\W_]))")
+_BLOCK = re.compile(r"^([#>+-]|\d+[.)])(?=\s|$)")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 
 
@@ -27,7 +28,7 @@ def markdown(card: CardData) -> str:
 def plain(text: str) -> str:
     """Text that means nothing but itself in Markdown, on one line."""
     text = _MARKS.sub(r"\\\1", _ENTITY.sub("&amp;", " ".join(text.split())))
-    return text.replace("<", "&lt;")
+    return _BLOCK.sub(r"\\\1", text.replace("<", "&lt;"))
 
 
 def _lines(block: Block) -> Iterator[str]:

@@ -58,8 +58,8 @@ def draw(card: CardData) -> dict[str, str]:
         if (profit := card.profit) is not None and len(profit):
             unit = f", {card.currency}" if card.currency.isalpha() and card.currency.isascii() else ""
             add(
-                "profit", "Profit by share contacted", "contacted, best value first", f"profit per customer{unit}",
-                lambda ax: _profit(ax, profit),
+                "profit", "Profit by share contacted", "contacted, best value for money first",
+                f"profit per customer{unit}", lambda ax: _profit(ax, profit),
             )  # fmt: skip
         if any("metrics" in entry for entry in test["by_cutoff"]):
             for name, words in (("roc_auc", "ROC-AUC"), ("average_precision", "average precision")):
