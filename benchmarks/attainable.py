@@ -34,6 +34,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -47,8 +48,6 @@ from holdfast.evaluation.intervals import replicate_counts
 from holdfast.evaluation.weighting import METRICS, Presort
 from holdfast.models.bundle import Bundle
 from holdfast.models.encode import Encoder
-from holdfast.models.estimator import FittedModel, Validation
-from holdfast.models.registry import make_estimator
 from holdfast.pipelines.bootstrap import Workspace, open_workspace
 from holdfast.pipelines.build import build
 from holdfast.pipelines.contest import evaluated_folder
@@ -65,9 +64,11 @@ SEEDS = (101, 102, 103, 104, 105)
 LEAST = 0.95
 HELD_OUT = 0.1
 """Share of the larger company's customers on whom early stopping looks."""
-SETTINGS = {"rounds": 1500, "learning_rate": 0.08, "depth": 4, "min_rows": 400, "subsample": 0.8, "colsample": 0.5,
-            "early_stopping": 50}  # fmt: skip
-"""LightGBM for the larger company: larger leaves than the demo's, and as many rounds as early stopping keeps."""
+SETTINGS = {"objective": "binary", "metric": "binary_logloss", "learning_rate": 0.08, "max_depth": 4, "num_leaves": 16,
+            "min_data_in_leaf": 400, "bagging_fraction": 0.8, "bagging_freq": 1, "feature_fraction": 0.5,
+            "lambda_l2": 1.0, "seed": 7, "deterministic": True, "force_col_wise": True, "verbosity": -1}  # fmt: skip
+"""LightGBM for the larger company: larger leaves than the demo's, and as many trees as early stopping keeps."""
+MOST_TREES, PATIENCE = 1500, 50
 SHOWN = {"roc_auc": "ROC-AUC", "average_precision": "average precision"}
 CHAMPION, OPTIMUM, TRUTH = "champion", "observable optimum", "true hazard"
 
@@ -145,14 +146,14 @@ def larger_company(conf: Path, home: Path, project: str, scale: int, seed: int, 
     return workspace
 
 
-def fit_larger(workspace: Workspace, trained: list[str], began: float) -> tuple[Encoder, FittedModel, int]:
+def fit_larger(workspace: Workspace, trained: list[str], began: float) -> tuple[Encoder, lgb.Booster, int]:
     """Fit on the same training cutoffs, one cutoff in memory as a table at a time."""
     dataset = build(workspace)
     counts = {c.cutoff: c.states["matured"] for c in dataset.manifest.cutoffs if iso(c.cutoff) in set(trained)}
     schema = dataset.manifest.schema.without(workspace.config.training.exclude)
     categories = FeatureSchema(tuple(f for f in schema if f.kind == "category"))
     words = dataset.read(list(counts), columns=categories.names)
-    encoder = Encoder(schema, Encoder.fit(words, categories, one_hot_max=ONE_HOT_MAX).levels)
+    encoder = Encoder(schema, Encoder.fit(words, categories, one_hot_max=ONE_HOT_MAX).levels, {})
     n = sum(counts.values())
     x, y = np.empty((n, encoder.n_columns), dtype=np.float32), np.empty(n)
     at = 0
@@ -164,10 +165,11 @@ def fit_larger(workspace: Workspace, trained: list[str], began: float) -> tuple[
     ids = words["customer_id"].combine_chunks().dictionary_encode().indices.to_numpy()
     held = np.random.default_rng(0).random(int(ids.max()) + 1)[ids] < HELD_OUT
     say(f"fitting on {n:,} snapshots, {int(y.sum()):,} churners", began)
-    valid = Validation(x[held], y[held])
-    x, y = x[~held], y[~held]
-    model = make_estimator("lightgbm", SETTINGS).fit(x, y, seed=7, categorical=encoder.categorical, valid=valid)
-    return encoder, model, n
+    categorical = list(encoder.categorical)
+    train = lgb.Dataset(x[~held], y[~held], categorical_feature=categorical, params=SETTINGS)
+    valid = lgb.Dataset(x[held], y[held], reference=train, params=SETTINGS)
+    stop = lgb.early_stopping(PATIENCE, verbose=False)
+    return encoder, lgb.train(SETTINGS, train, MOST_TREES, valid_sets=[valid], callbacks=[stop]), n
 
 
 def measured(
@@ -224,7 +226,7 @@ def main() -> None:
     conf = REPOSITORY / "conf"
     print(f"What the champion of {options.project} knows of what can be known")
     print(machine())
-    larger: tuple[Encoder, FittedModel, int] | None = None
+    larger: tuple[Encoder, lgb.Booster, int] | None = None
     shares: dict[bool, list[float]] = {False: [], True: []}
     with ExitStack() as stack:
 
@@ -242,7 +244,7 @@ def main() -> None:
                 space = larger_company(conf, home, options.project, options.scale, options.seed, began)
                 larger = fit_larger(space, trained, began)
                 print(
-                    f"\noptimum: LightGBM of {larger[1].rounds} trees, {options.scale} times the customers "
+                    f"\noptimum: LightGBM of {larger[1].best_iteration} trees, {options.scale} times the customers "
                     f"(seed {options.seed}), {larger[2]:,} snapshots of {len(trained)} cutoffs"
                 )
                 print(f"intervals: 95%, {options.replicates} draws of customers\n")
@@ -250,7 +252,7 @@ def main() -> None:
             encoder, optimum, _ = larger
             scores = {
                 CHAMPION: model.predict(test.table),
-                OPTIMUM: optimum.margin(encoder.transform(test.table)),
+                OPTIMUM: optimum.predict(encoder.transform(test.table), raw_score=True),
                 TRUTH: test.hazard,
             }
             for expected, labels in ((False, "labels as they fell"), (True, "expected labels")):

@@ -121,7 +121,10 @@ def _type(annotation: Any, field: FieldInfo | None = None) -> str:
 
 def _bounds(metadata: list[Any]) -> str:
     found = [
-        f"{sign} {getattr(m, k):g}" for m in metadata for k, sign in BOUNDS.items() if getattr(m, k, None) is not None
+        f"{sign} {bound:.10g}"
+        for m in metadata
+        for k, sign in BOUNDS.items()
+        if (bound := getattr(m, k, None)) is not None
     ]
     return " " + ", ".join(found) if found else ""
 

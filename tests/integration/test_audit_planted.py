@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,13 @@ import pyarrow.compute as pc
 import pytest
 
 from holdfast.artifacts.dataset import Dataset
+from holdfast.audit.oracle_snapshots import begins_at
 from holdfast.audit.report import AuditReport, Finding
+from holdfast.audit.rows import begins_rows
 from holdfast.audit.splits import SplitRecord, judge
 from holdfast.audit.subject import FULL, GATE, Effort, cutoffs_of
 from holdfast.cli.main import main
+from holdfast.clock import naive
 from holdfast.errors import EXIT_DONE, EXIT_REFUSED
 from holdfast.features import versions
 from holdfast.pipelines.audit import audit, recorded_splits
@@ -90,6 +94,30 @@ def test_a_clean_company_has_no_finding(clean):
     assert clean.versions == (1,)
     assert all(clean.looked_at.values())
     assert {n.where for n in clean.notes} >= {"data.tables.customers"}
+
+
+def test_of_a_large_dataset_a_share_of_the_customers_is_read(built, clean, monkeypatch):
+    """The clean company stays clean; and a source begins when it began for anyone, read or not."""
+    found: dict[str, list[tuple[Any, Any]]] = {}
+
+    def noted(subject):
+        assert len(subject.kept) < 300
+        story = begins_rows(subject)
+        for name, few in story.items():
+            table = subject.tables[name].select("event_time", "available_at")
+            every = subject.engine.to_arrow(table).to_pylist()
+            at = [naive(c.at) for c in subject.cutoffs]
+            found[name] = [(begins_at(few, c), begins_at(every, c)) for c in at]
+            assert len(few) < 50
+        return story
+
+    monkeypatch.setattr("holdfast.audit.run.begins_rows", noted)
+    report = audited(built, effort=replace(GATE, snapshots=2_000))
+    assert report.reasons() == []
+    assert report.looked_at["labels"] != clean.looked_at["labels"]
+    assert len(found) >= 4
+    assert all(a == b for pairs in found.values() for a, b in pairs)
+    assert any(a is not None for pairs in found.values() for a, _ in pairs)
 
 
 @pytest.fixture(scope="module")

@@ -68,13 +68,9 @@ def populations(subject: Subject) -> pa.Table:
             subject.tables, subject.config.data, table, known_as_of=subject.known_as_of,
             complete_through=subject.complete_through,
         )  # fmt: skip
-        part = subject.engine.to_arrow(
-            found.select("customer_id", "cutoff", "start", "state", "label", "label_available_at")
-        )
+        columns = ("customer_id", "cutoff", "start", "state", "label", "label_available_at")
+        parts.append(subject.engine.to_arrow(subject.only_kept(found.select(*columns))))
         subject.engine.drop(f"audit_cutoffs_{number}")
-        if subject.kept is not None:
-            part = part.filter(pc.is_in(part.column("customer_id"), pa.array(sorted(subject.kept), pa.string())))
-        parts.append(part)
     return pa.concat_tables(parts).sort_by([("cutoff", "ascending"), ("customer_id", "ascending")])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -46,10 +46,7 @@ def times_of(subject: Subject, name: str) -> Times:
     events = isinstance(config, EventsTable)
     time = "event_time" if events else "valid_from"
     key = ["event_id"] if events else []
-    found = subject.engine.to_arrow(table.select("customer_id", *key, time, "available_at"))
-    if subject.kept is not None:
-        kept = np.isin(found.column("customer_id").to_numpy(zero_copy_only=False), list(subject.kept))
-        found = found.filter(pa.array(kept))
+    found = subject.engine.to_arrow(subject.only_kept(table.select("customer_id", *key, time, "available_at")))
     coded = found.column("customer_id").combine_chunks().dictionary_encode()
     customer = np.asarray(coded.indices.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int64)
     happened, available = times(found.column(time)), times(found.column("available_at"))
@@ -102,20 +99,32 @@ def stories(subject: Subject, customers: Sequence[str]) -> dict[str, Story]:
     return found
 
 
-def begins_rows(subject: Subject, of: Mapping[str, Times]) -> Story:
-    """Rows of nobody that let each source begin when it began: the oldest event that was known, at any time."""
+def begins_rows(subject: Subject) -> Story:
+    """Rows of nobody that let each source begin when it began: the oldest event that was known, at any time.
+
+    Of all customers, also where only some are read: among these a rare kind of event may begin later. Cutoffs are
+    midnights, so what became available within one day, and not at its first instant, was known to the same cutoffs.
+    """
     found: Story = {}
-    for name, t in of.items():
-        if not isinstance(subject.config.data.tables[name], EventsTable):
+    for name, config in subject.config.data.tables.items():
+        if not isinstance(config, EventsTable):
             continue
-        columns = [f"c_{c}" for c in subject.config.data.tables[name].columns]
-        order = np.lexsort((t.time, t.available))
-        oldest = np.minimum.accumulate(t.time[order]) if len(order) else t.time
-        new = np.flatnonzero(np.append(True, oldest[1:] != oldest[:-1])) if len(order) else order
+        table = subject.tables[name]
+        day = table.available_at.truncate("D")
+        by_day = table.group_by(day=day, first=table.available_at == day).aggregate(
+            time=table.event_time.min(), available=table.available_at.min()
+        )
+        known = subject.engine.to_arrow(by_day.select("time", "available")).sort_by(
+            [("available", "ascending"), ("time", "ascending")]
+        )
+        time, available = times(known.column("time")), times(known.column("available"))
+        oldest = np.minimum.accumulate(time) if len(time) else time
+        new = np.flatnonzero(np.append(True, oldest[1:] != oldest[:-1])) if len(time) else time
+        columns = [f"c_{c}" for c in config.columns]
         found[name] = [
             {
-                "customer_id": NOBODY, "event_id": None, "event_time": stamp(t.time[order[i]]),
-                "available_at": stamp(t.available[order[i]]), "deleted": 0, **dict.fromkeys(columns),
+                "customer_id": NOBODY, "event_id": None, "event_time": stamp(time[i]),
+                "available_at": stamp(available[i]), "deleted": 0, **dict.fromkeys(columns),
             }
             for i in new
         ]  # fmt: skip

@@ -56,7 +56,7 @@ def audit(subject: Subject) -> AuditReport:
     say("audit: features computed again")
     different = differences(subject, due)
     of = {name: times_of(subject, name) for name in timed_tables(subject)}
-    begins = begins_rows(subject, of)
+    begins = begins_rows(subject)
     hard = hard_rows(subject, of, subject.effort.pairs)
     starts = _starts(due)
     company = company_of(subject, ends)

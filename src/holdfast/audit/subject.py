@@ -20,8 +20,6 @@ from holdfast.clock import naive
 from holdfast.config.schema import Config
 from holdfast.snapshots.calendar import Cutoff
 
-MOST_SNAPSHOTS = 400_000
-"""Of a larger dataset, the snapshots of a share of the customers are read."""
 SHARES = 1 << 16
 
 
@@ -35,17 +33,19 @@ class Effort:
     cutoffs : cutoffs whose features are computed again on the engine; 0 is all of them
     grids : of these, cutoffs of at most so many monthly grids, each of which is a computation of its own
     metamorphic : cutoffs at which unusable rows are deleted, scrambled and duplicated; 0 leaves that out
+    snapshots : of a larger dataset, the snapshots of a share of the customers are read
     """
 
     pairs: int = 300
     cutoffs: int = 0
     grids: int = 4
     metamorphic: int = 3
+    snapshots: int = 400_000
 
 
 FULL = Effort()
-GATE = Effort(pairs=120, cutoffs=4, grids=1, metamorphic=0)
-"""Before promotion: labels, population, splits, suspicion and sources in full, values on a smaller sample."""
+GATE = Effort(pairs=120, cutoffs=4, grids=1, metamorphic=0, snapshots=150_000)
+"""Before promotion: of fewer customers, and values on a smaller sample; else all that is looked at in full."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,13 @@ class Subject:
         """Random numbers of the seed; each use has its own."""
         return np.random.default_rng([self.seed, zlib.crc32(salt.encode())])
 
+    def only_kept(self, table: Any) -> Any:
+        """The rows of an engine table that are of the customers read."""
+        if self.kept is None:
+            return table
+        ids = pa.table({"customer_id": pa.array(sorted(self.kept), pa.string())})
+        return table.semi_join(self.engine.from_arrow(ids, "audit_kept"), "customer_id")
+
     def matured(self) -> pa.Table:
         """The stored snapshots that have a label."""
         return self.stored.filter(pc.is_valid(self.stored.column("label")))
@@ -99,9 +106,9 @@ def cutoffs_of(dataset: Dataset, config: Config) -> tuple[Cutoff, ...]:
     return tuple(Cutoff.of(c.cutoff, data.label, data.cutoffs) for c in dataset.manifest.cutoffs)
 
 
-def read_stored(dataset: Dataset) -> tuple[pa.Table, frozenset[str] | None]:
-    """The snapshots of a dataset, of a share of the customers (by a hash of their ids) where there are too many."""
-    share = min(1.0, MOST_SNAPSHOTS / max(dataset.manifest.snapshots, 1))
+def read_stored(dataset: Dataset, most: int) -> tuple[pa.Table, frozenset[str] | None]:
+    """The snapshots of a dataset; where there are more than ``most``, those of a share of the customers (by hash)."""
+    share = min(1.0, most / max(dataset.manifest.snapshots, 1))
     names = [*KEYS, *LABEL_COLUMNS, *dataset.manifest.schema.names]
     if share == 1.0:
         return dataset.read(state=None).select(names), None

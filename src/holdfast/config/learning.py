@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt, SecretStr, field_validator, model_validator
@@ -47,7 +48,9 @@ class Tuning(Section):
     trials: Annotated[int, Field(ge=0)] = 0
     """Parameter settings tried for each candidate with a search space; 0: no tuning, the params as given."""
     seconds: PositiveInt = 600
-    """Time for the search, over all candidates together. Only where it runs out may two runs differ."""
+    """Time for the search, over all candidates together, with the runs before it was killed. The params given are tried
+    in full and count; what is fitted again once the search has ended does not. Only where it runs out may two runs
+    differ, and not even those that find the journal of the first."""
     pruning: bool = True
     """Give up a setting that is behind the median of the earlier ones after as many folds."""
 
@@ -102,7 +105,7 @@ class TrainingSection(Section):
     """Whether probabilities follow what the months add to the odds of churn, where that was right before."""
     bootstrap: Annotated[int, Field(ge=50, le=5000)] = 200
     """Replicates of the customer-clustered bootstrap."""
-    seed: Annotated[int, Field(ge=0)] = 7
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
     threads: Annotated[int, Field(ge=0)] = 0
     """0: as many as there are cores. Results do not depend on it."""
     slices: list[str] = Field(default_factory=list)
@@ -119,6 +122,17 @@ class TrainingSection(Section):
         if uri is not None and not uri.get_secret_value().startswith(MLFLOW):
             raise ValueError(f"must begin with one of {', '.join(MLFLOW)}")
         return uri
+
+    @model_validator(mode="after")
+    def _draws_reach_the_bound(self) -> TrainingSection:
+        # the k-th of B draws is passed with probability k / (B + 1): beyond the first there is nothing to read
+        tail = 1 - self.promotion.confidence
+        if (self.bootstrap + 1) * tail < 1 - 1e-9:
+            raise ValueError(
+                f"promotion.confidence {self.promotion.confidence:g} is more than {self.bootstrap} draws of bootstrap "
+                f"can tell: raise bootstrap to {math.ceil(1 / tail - 1e-9) - 1} or lower promotion.confidence"
+            )
+        return self
 
 
 class Tier(Section):

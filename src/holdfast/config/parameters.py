@@ -1,34 +1,38 @@
-"""The parameters of every estimator and their types, so that a slip in training.yaml is found before anything runs.
+"""The parameters of every estimator, their types and ranges, so that a slip in training.yaml is found before it runs.
 
 Kept here since this layer knows no library; a test holds it to the estimators in `holdfast.models`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from holdfast.errors import did_you_mean, shown
 
-_TREES: Final[dict[str, type]] = {
-    "rounds": int,
-    "learning_rate": float,
-    "depth": int,
-    "min_gain": float,
-    "subsample": float,
-    "colsample": float,
-    "l1": float,
-    "l2": float,
-    "max_bin": int,
-    "early_stopping": int,
+_MOST: Final = 1_000_000_000  # what a 32-bit whole number and a 32-bit float both hold
+_TREES: Final[dict[str, tuple[float, float]]] = {
+    "rounds": (1, 100_000),
+    "learning_rate": (0.0001, 1.0),
+    "depth": (1, 16),
+    "min_gain": (0.0, _MOST),
+    "subsample": (0.05, 1.0),  # of the 20 rows that a fit has at least, one is left
+    "colsample": (0.01, 1.0),
+    "l1": (0.0, _MOST),
+    "l2": (0.0, _MOST),
+    "max_bin": (2, 65_535),
 }
+RANGES: Final[dict[str, dict[str, tuple[float, float]]]] = {
+    "xgboost": {**_TREES, "min_child_weight": (0.0, _MOST)},
+    "lightgbm": {**_TREES, "leaves": (0, 131_072), "min_rows": (1, _MOST)},
+    "logistic": {"l2": (0.0, _MOST)},
+    "rfm": {"bins": (1, 10_000), "smoothing": (0.0, _MOST)},
+}
+"""The least and the most of each parameter: what its library takes, and no word of it that means "no limit"."""
 PARAMETERS: Final[dict[str, dict[str, type]]] = {
-    "xgboost": {**_TREES, "min_child_weight": float},
-    "lightgbm": {**_TREES, "leaves": int, "min_rows": int},
-    "logistic": {"l2": float},
-    "rfm": {"bins": int, "smoothing": float},
+    name: {key: type(low) for key, (low, _) in ranges.items()} for name, ranges in RANGES.items()
 }
+"""The type of each parameter: that of its least value."""
 
 
 def parameter_problems(estimator: str, params: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -37,10 +41,12 @@ def parameter_problems(estimator: str, params: Mapping[str, Any]) -> Iterator[tu
     for name, value in params.items():
         if name not in known:
             yield name, "is unknown", did_you_mean(name, known)
-        elif type(value) not in (int, known[name]):  # bool is an int to isinstance
+            continue
+        low, high = RANGES[estimator][name]
+        if type(value) not in (int, known[name]):  # bool is an int to isinstance
             yield name, f"is {shown(value)}, not {'a whole number' if known[name] is int else 'a number'}", ""
-        elif not 0 <= value < math.inf:
-            yield name, f"is {shown(value)}; it cannot be negative, and must be finite", ""
+        elif not low <= value <= high:
+            yield name, f"is {shown(value)}; it must be from {low:g} to {high:,.10g}", ""
 
 
 def search_problems(estimator: str, search: Mapping[str, tuple[float, float]]) -> Iterator[tuple[str, str, str]]:

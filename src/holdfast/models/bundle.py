@@ -203,7 +203,7 @@ class Bundle:
             A file is changed, missing or extra (by name), of a format not known here, or the golden sample is
             answered otherwise here.
         """
-        return cls._of(read_folder(Path(folder)), str(folder))
+        return cls._of(read_folder(Path(folder), FORMAT), str(folder))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Sent to other processes as its files, read and checked there as from disk."""
@@ -212,17 +212,16 @@ class Bundle:
     @classmethod
     def _of(cls, files: Mapping[str, bytes], where: str) -> Self:
         manifest = _read(files, MANIFEST)
-        if manifest.get("format") != FORMAT:
-            raise StoreError(
-                f"{where} is of format {manifest.get('format')!r}, not {FORMAT!r}",
-                fix="Read it with the version of holdfast that wrote it, or train the model again",
-            )
         encoder = Encoder.from_json(_read(files, ENCODER))
         try:
             model = load_fitted(manifest["model"], files[manifest["model_file"]])
             provenance = Provenance(**{key: manifest[key] for key in Provenance.__dataclass_fields__})
         except KeyError as error:
             raise StoreError(f"{where}/{MANIFEST} lacks {error}", fix="Train the model again") from error
+        try:
+            card = {name: files[name].decode() for name in (CARD_MD, CARD_HTML) if name in files}
+        except UnicodeDecodeError as error:
+            raise StoreError(f"the card in {where} is not UTF-8: {error}", fix="Train the model again") from error
         bundle = cls(
             encoder,
             model,
@@ -231,7 +230,7 @@ class Bundle:
             _read(files, METRICS),
             provenance,
             _read(files, GOLDEN),
-            {name: files[name].decode() for name in (CARD_MD, CARD_HTML) if name in files},
+            card,
         )
         # what is written again from here must be what was read
         if bundle._files[MANIFEST] != files[MANIFEST]:

@@ -19,9 +19,9 @@ from holdfast.errors import StoreError
 from holdfast.evaluation.arrays import FloatArray, IntArray, checked
 from holdfast.evaluation.calibration import logit_line
 from holdfast.evaluation.ranking import row_log_loss
-from holdfast.models.prior import MAX_MARGIN, YEAR, shifted_odds
+from holdfast.models.prior import MAX_MARGIN, YEAR, offset, shifted_odds
 
-MIN_POSITIVES = 30  # of each class: below this even two parameters are noise
+MIN_POSITIVES = 30  # of each class: below this even two parameters are noise, and the level alone is moved
 MIN_POSITIVES_ISOTONIC = 200
 FOLDS = 5
 MAX_OFFSET = 10.0  # in log-odds: no business moves so far
@@ -144,7 +144,7 @@ def _bounded(margin: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class CalibratorChoice:
-    """The calibrator chosen and the out-of-fold log loss, in nats, of each candidate."""
+    """The calibrator chosen and the out-of-fold log loss, in nats, of each candidate by its kind."""
 
     calibrator: Calibrator
     log_loss: Mapping[str, float]
@@ -173,6 +173,8 @@ def fit_isotonic(margin: FloatArray, y: FloatArray) -> Isotonic:
     n = np.add.reduceat(rows, starts)
     k = np.add.reduceat(positives, starts)
     centre = np.add.reduceat(values * rows, starts) / n
+    # rounding may put a mean outside its block, and so on its neighbour's
+    centre = np.clip(centre, values[starts], values[np.append(starts[1:], len(values)) - 1])
     p = k / n
     inner = p[(p > 0) & (p < 1)]
     low, high = (float(inner.min()), float(inner.max())) if len(inner) else (1.0, 0.0)
@@ -196,16 +198,18 @@ def choose_calibrator(
     Returns
     -------
     CalibratorChoice
-        `Identity` when either class has fewer than `MIN_POSITIVES` rows. `Isotonic` is tried from
-        `MIN_POSITIVES_ISOTONIC` positives on. A richer kind must gain more than one standard error of its
-        gain (Breiman et al. 1984, section 3.4.3), clustered by customer: by chance alone isotonic often
-        looks better by less.
+        `Identity` when there is one class only. When either class has fewer than `MIN_POSITIVES` rows, the sigmoid's
+        slope is held at 1, so that it moves the level and nothing else. `Isotonic` is tried from
+        `MIN_POSITIVES_ISOTONIC` rows of each on. A richer kind must gain more than one standard error of its gain
+        (Breiman et al. 1984, section 3.4.3), clustered by customer: by chance alone isotonic often looks better by
+        less.
     """
     labels, m, _ = checked(y, margin)
     candidates = ["identity"]
     rarer = min(labels.sum(), len(labels) - labels.sum())
-    if rarer >= MIN_POSITIVES:
+    if rarer:
         candidates.append("sigmoid")
+    level_only = bool(rarer < MIN_POSITIVES)
     if rarer >= MIN_POSITIVES_ISOTONIC:
         candidates.append("isotonic")
     code = np.arange(len(m)) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
@@ -215,7 +219,7 @@ def choose_calibrator(
         out = np.empty_like(m)
         for k in range(folds):
             test = fold == k
-            fitted = _fit(kind, m[~test], labels[~test])
+            fitted = _fit(kind, m[~test], labels[~test], level_only=level_only)
             if fitted is None:
                 break
             out[test] = fitted.probability(m[test])
@@ -227,12 +231,14 @@ def choose_calibrator(
         if gain.sum() > gain.std() * np.sqrt(len(gain)):
             best = kind
     means = {kind: float(loss.mean()) for kind, loss in losses.items()}
-    return CalibratorChoice(_fit(best, m, labels) or Identity(), means)
+    return CalibratorChoice(_fit(best, m, labels, level_only=level_only) or Identity(), means)
 
 
-def _fit(kind: str, margin: FloatArray, y: FloatArray) -> Calibrator | None:
+def _fit(kind: str, margin: FloatArray, y: FloatArray, *, level_only: bool) -> Calibrator | None:
     if kind == "identity":
         return Identity()
+    if level_only:
+        return Sigmoid(offset(_bounded(margin), y)[0], 1.0)
     if y.min() == y.max():
         return None
     return fit_sigmoid(margin, y) if kind == "sigmoid" else fit_isotonic(margin, y)

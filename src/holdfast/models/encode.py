@@ -2,8 +2,10 @@
 
 Numbers become float32 with NaN for null. A category becomes a column of whole-number codes, or one column
 per level (one-hot) if it has few levels. Levels too rare to learn from share one code. A level never seen
-in training is as good as unknown: NaN, like null. Nothing about the data can make :meth:`Encoder.transform`
-fail; only a column that is missing or of another kind does.
+in training is as good as unknown: NaN, like null. Where training had too few nulls to learn what one means, a null
+is the median, or the rare levels' code (else the most frequent level's): left to themselves, boosters send what they
+have never seen to either side of every split. Nothing about the data can make :meth:`Encoder.transform` fail; only a
+column that is missing or of another kind does.
 """
 
 from __future__ import annotations
@@ -22,10 +24,11 @@ from holdfast.errors import ConfigError, Problem, StoreError, did_you_mean
 from holdfast.evaluation.arrays import FloatArray
 from holdfast.models.estimator import Matrix
 
-FORMAT = "holdfast-encoder-1"
-MIN_COUNT = 20  # rarer levels are grouped
+FORMAT = "holdfast-encoder-2"
+MIN_COUNT = 20  # rarer levels are grouped, and rarer nulls filled
 MAX_LEVELS = 64  # XGBoost's max_cat_threshold: more levels would not be split on anyway
 RARE = "(rare)"
+BLOCK_ROWS = 65_536
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,13 @@ class Levels:
     level : names, sorted
     code : each level's code; rare ones share the highest
     one_hot : one matrix column per code rather than one column of codes
+    missing : the code of a null and of a level not known; None where these are NaN
     """
 
     level: tuple[str, ...]
     code: tuple[int, ...]
     one_hot: bool
+    missing: int | None = None
 
     @property
     def width(self) -> int:
@@ -57,14 +62,14 @@ class Levels:
 
     @cached_property
     def codes(self) -> Matrix:
-        return np.array([*self.code, np.nan], dtype=np.float32)
+        return np.array([*self.code, np.nan if self.missing is None else self.missing], dtype=np.float32)
 
     def name_of(self, code: int) -> str:
         names = [level for level, c in zip(self.level, self.code, strict=True) if c == code]
         return names[0] if len(names) == 1 else RARE
 
     def encode(self, column: pa.ChunkedArray) -> Matrix:
-        """Codes of a string column, (n,) float32, NaN for null and for levels not known."""
+        """Codes of a string column, (n,) float32; null and levels not known are as ``missing`` says."""
         position = pc.fill_null(pc.index_in(column, self.arrow), len(self.level))
         codes: Matrix = self.codes[position.to_numpy()]
         return codes
@@ -78,10 +83,12 @@ class Encoder:
     ----------
     schema : the features it reads, in order
     levels : of each category feature, by name
+    fill : what stands for a null, by name of a number feature that had too few of them to learn from
     """
 
     schema: FeatureSchema
     levels: Mapping[str, Levels]
+    fill: Mapping[str, float]
 
     @classmethod
     def fit(
@@ -93,13 +100,13 @@ class Encoder:
         min_count: int = MIN_COUNT,
         max_levels: int = MAX_LEVELS,
     ) -> Self:
-        """Learn the levels of every category column. Row order does not matter.
+        """Learn the levels of every category column, and what stands for nulls. Row order does not matter.
 
         Parameters
         ----------
         table : training rows; columns beyond ``schema`` are ignored
         one_hot_max : most levels for which a category becomes one-hot; 0 for codes always
-        min_count : levels seen in fewer rows are grouped
+        min_count : levels seen in fewer rows are grouped, and nulls seen in fewer rows filled
         max_levels : levels beyond the most frequent ``max_levels - 1`` are grouped too
 
         Raises
@@ -113,7 +120,8 @@ class Encoder:
             for f in schema
             if f.kind == "category"
         }
-        return cls(schema, levels)
+        medians = {f.name: _median(rows.column(f.name), min_count) for f in schema if f.kind == "number"}
+        return cls(schema, levels, {name: value for name, value in medians.items() if value is not None})
 
     @cached_property
     def _widths(self) -> tuple[int, ...]:
@@ -175,7 +183,7 @@ class Encoder:
 
         Returns
         -------
-        (n, n_columns) float32; null, a level not known and an infinity are NaN
+        (n, n_columns) float32; null, a level not known and an infinity are NaN, or what is filled in for it
 
         Raises
         ------
@@ -199,8 +207,15 @@ class Encoder:
                     out[:, at] = codes
             at += width
         # boosters refuse an infinity; a ratio with a zero below says nothing known
-        out[np.isinf(out)] = np.nan
+        for start in range(0, len(out), BLOCK_ROWS):
+            some = out[start : start + BLOCK_ROWS]
+            np.copyto(some, self._fill_row, where=~np.isfinite(some))
         return out
+
+    @cached_property
+    def _fill_row(self) -> Matrix:
+        names = self.schema.names
+        return np.array([self.fill.get(names[i], np.nan) for i in self.source], dtype=np.float32)
 
     def _columns(self, table: pa.Table) -> list[pa.ChunkedArray]:
         # most tables come from our own Parquet and fit as they are; asking for a cast of every column
@@ -231,9 +246,10 @@ class Encoder:
             "format": FORMAT,
             "schema": self.schema.to_json(),
             "levels": {
-                name: {"level": list(v.level), "code": list(v.code), "one_hot": v.one_hot}
+                name: {"level": list(v.level), "code": list(v.code), "one_hot": v.one_hot, "missing": v.missing}
                 for name, v in self.levels.items()
             },
+            "fill": dict(self.fill),
         }
 
     @classmethod
@@ -243,10 +259,11 @@ class Encoder:
             if body["format"] != FORMAT:
                 raise ValueError(body["format"])
             levels = {
-                name: Levels(tuple(v["level"]), tuple(v["code"]), bool(v["one_hot"]))
+                name: Levels(tuple(v["level"]), tuple(v["code"]), bool(v["one_hot"]), v["missing"])
                 for name, v in body["levels"].items()
             }
-            return cls(FeatureSchema.from_json(body["schema"]), levels)
+            fill = {name: float(value) for name, value in body["fill"].items()}
+            return cls(FeatureSchema.from_json(body["schema"]), levels, fill)
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError("this is not an encoder file", fix="Train the model again") from error
 
@@ -263,4 +280,17 @@ def _levels(column: pa.ChunkedArray, one_hot_max: int, min_count: int, max_level
     own = {level: code for code, level in enumerate(sorted(kept))}
     names = sorted(level for level, _ in pairs)
     code = tuple(own.get(level, len(own)) for level in names)
-    return Levels(tuple(names), code, 0 < max(code, default=-1) + 1 <= one_hot_max)
+    missing = None
+    if names and column.null_count < min_count:
+        missing = len(own) if len(own) < len(names) else own[pairs[0][0]]
+    return Levels(tuple(names), code, 0 < max(code, default=-1) + 1 <= one_hot_max, missing)
+
+
+def _median(column: pa.ChunkedArray, min_count: int) -> float | None:
+    """The lower median of what is known; None where ``min_count`` nulls or infinities are there, or nothing else."""
+    values = column.to_numpy()
+    known = values[np.isfinite(values)]
+    if not len(known) or len(values) - len(known) >= min_count:
+        return None
+    middle = (len(known) - 1) // 2
+    return float(np.partition(known, middle)[middle])

@@ -27,15 +27,6 @@ MIN_OF_EACH_CLASS = 2
 WHERE = "training rows"
 
 
-@dataclass(frozen=True)
-class Validation:
-    """Rows on which early stopping measures log loss; never part of the fit."""
-
-    x: Matrix
-    y: FloatArray
-    weight: FloatArray | None = None
-
-
 class FittedModel(Protocol):
     """A model that has been fitted, and can be written to one native file and read back."""
 
@@ -48,7 +39,7 @@ class FittedModel(Protocol):
 
     @property
     def rounds(self) -> int:
-        """Trees kept after early stopping; 0 for a model without trees."""
+        """Trees; 0 for a model without trees."""
 
     def margin(self, x: Matrix) -> FloatArray:
         """Log-odds of churn, (n,) float64. The same for a row alone and a row among many."""
@@ -75,9 +66,15 @@ class FittedModel(Protocol):
 
 
 class Estimator(Protocol):
-    """Settings of one kind of model; a frozen dataclass whose fields are its parameters."""
+    """Settings of one kind of model; a frozen dataclass whose fields are its parameters.
+
+    Attributes
+    ----------
+    alone : its fits cannot run side by side, and wait for each other
+    """
 
     name: ClassVar[str]
+    alone: ClassVar[bool]
 
     def fit(
         self,
@@ -88,7 +85,6 @@ class Estimator(Protocol):
         weight: ArrayLike | None = None,
         categorical: Sequence[int] = (),
         monotone: Sequence[int] | None = None,
-        valid: Validation | None = None,
         threads: int = 1,
     ) -> FittedModel:
         """Fit. The same arguments give a model of the same bytes, whatever the number of threads.
@@ -101,7 +97,6 @@ class Estimator(Protocol):
         weight : (n,) positive row weights
         categorical : columns of x that hold category codes
         monotone : (f,) of -1, 0, 1: the direction in which the margin may move as a column rises
-        valid : rows for early stopping; without them every round is kept
         threads : how many may work on it
 
         Raises
@@ -204,7 +199,6 @@ class TrainingSet:
     x: Matrix
     y: FloatArray
     weight: FloatArray | None
-    valid: Validation | None
     categorical: tuple[int, ...]
     monotone: tuple[int, ...] | None
 
@@ -216,7 +210,6 @@ def check_training(
     weight: ArrayLike | None,
     categorical: Sequence[int],
     monotone: Sequence[int] | None,
-    valid: Validation | None,
 ) -> TrainingSet:
     """Check a fit's arguments once, for every estimator, and report all problems together.
 
@@ -257,15 +250,12 @@ def check_training(
         say("categorical", f"columns {list(categorical)} are not all within 0..{f - 1}")
     if monotone is not None and (len(monotone) != f or not set(monotone) <= {-1, 0, 1}):
         say("monotone", f"must be {f} of -1, 0 and 1")
-    if valid is not None and (valid.x.ndim != 2 or valid.x.shape[1] != f or len(valid.y) != len(valid.x)):
-        say("valid", f"shape is {valid.x.shape} with {len(valid.y)} labels, not (n, {f})")
     if problems:
         raise DataError("a model cannot be fitted to these rows", problems)
     return TrainingSet(
         matrix,
         labels,
         weights,
-        None if valid is None else Validation(check_matrix(valid.x), valid.y, valid.weight),
         tuple(sorted(set(categorical))),
         None if monotone is None or not any(monotone) else tuple(int(m) for m in monotone),
     )

@@ -49,21 +49,31 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def read_folder(folder: Path) -> dict[str, bytes]:
+def read_folder(folder: Path, form: str | None = None) -> dict[str, bytes]:
     """All files of ``folder``, the manifest included, after checking each against the manifest.
+
+    Parameters
+    ----------
+    form : what the manifest's ``format`` must be; asked first, since another format may list its files otherwise
 
     Raises
     ------
     NotFoundError
         There is no manifest.
     StoreError
-        A file is changed, missing or extra; all are named.
+        The format is another; or a file is changed, missing or extra: all are named.
     """
     if not (folder / MANIFEST).is_file():
         raise NotFoundError(f"there is no bundle at {folder}: {MANIFEST} is missing")
     try:
         manifest = (folder / MANIFEST).read_bytes()
-        listed: dict[str, str] = json.loads(manifest)["files"]
+        body = json.loads(manifest)
+        if form is not None and body["format"] != form:
+            raise StoreError(
+                f"{folder} is of format {body['format']!r}; this version of holdfast reads {form!r} alone",
+                fix="Read it with the version of holdfast that wrote it, or train the model again",
+            )
+        listed: dict[str, str] = body["files"]
         present = {path.name for path in folder.iterdir()} - {MANIFEST}
         wrong = [f"{name} is missing" for name in sorted(set(listed) - present)]
         wrong += [f"{name} is not in the manifest" for name in sorted(present - set(listed))]

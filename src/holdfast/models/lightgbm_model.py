@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from holdfast.errors import StoreError
 from holdfast.evaluation.arrays import FloatArray
-from holdfast.models.estimator import Matrix, ModelFile, Validation, check_matrix, check_training
+from holdfast.models.estimator import Matrix, ModelFile, check_matrix, check_training
 from holdfast.models.tree_shap import contributions
 
 if TYPE_CHECKING:
@@ -23,18 +24,22 @@ if TYPE_CHECKING:
 FEW_ROWS = 256
 
 
+_ALONE = threading.Lock()
+"""Every call sets the library's one number of threads. A call that runs meanwhile has buffers for another number, and
+writes past their ends: with folds fitted side by side, the process died now and then."""
+
+
 @dataclass(frozen=True)
 class LightGBM:
     """LightGBM's settings, named as in :class:`holdfast.models.xgboost_model.XGBoost`.
 
     Parameters
     ----------
-    rounds : most trees; early stopping keeps fewer
-    depth, leaves : most levels and leaves of a tree; 0 leaves stands for ``2 ** depth``
+    rounds : trees
+    depth, leaves : most levels and leaves of a tree; fewer than 2 leaves stand for ``2 ** depth``
     min_rows : least rows in a leaf
     subsample, colsample, l1, l2, max_bin : ``bagging_fraction``, ``feature_fraction``, ``lambda_l1``,
         ``lambda_l2``, ``max_bin``
-    early_stopping : rounds without a better validation log loss before stopping
 
     Notes
     -----
@@ -43,6 +48,7 @@ class LightGBM:
     """
 
     name: ClassVar[str] = "lightgbm"
+    alone: ClassVar[bool] = True
 
     rounds: int = 300
     learning_rate: float = 0.05
@@ -55,7 +61,6 @@ class LightGBM:
     l1: float = 0.0
     l2: float = 1.0
     max_bin: int = 255
-    early_stopping: int = 30
 
     def fit(
         self,
@@ -66,17 +71,15 @@ class LightGBM:
         weight: ArrayLike | None = None,
         categorical: Sequence[int] = (),
         monotone: Sequence[int] | None = None,
-        valid: Validation | None = None,
         threads: int = 1,
     ) -> LightGBMModel:
         """See :meth:`holdfast.models.estimator.Estimator.fit`."""
-        data = check_training(x, y, weight=weight, categorical=categorical, monotone=monotone, valid=valid)
+        data = check_training(x, y, weight=weight, categorical=categorical, monotone=monotone)
         params: dict[str, Any] = {
             "objective": "binary",
-            "metric": "binary_logloss",
             "learning_rate": self.learning_rate,
             "max_depth": self.depth,
-            "num_leaves": self.leaves or 2**self.depth,
+            "num_leaves": self.leaves if self.leaves > 1 else 2**self.depth,
             "min_data_in_leaf": self.min_rows,
             "min_gain_to_split": self.min_gain,
             "bagging_fraction": self.subsample,
@@ -98,16 +101,9 @@ class LightGBM:
         train = lgb.Dataset(
             data.x, data.y, weight=data.weight, categorical_feature=list(data.categorical), params=params
         )
-        stopping: dict[str, Any] = {}
-        if data.valid is not None:
-            v = data.valid
-            stopping = {
-                "valid_sets": [lgb.Dataset(v.x, v.y, weight=v.weight, reference=train, params=params)],
-                "callbacks": [lgb.early_stopping(self.early_stopping, verbose=False)],
-            }
-        booster = lgb.train(params, train, self.rounds, **stopping)
-        best = booster.best_iteration if data.valid is not None else -1
-        return LightGBMModel(_model_text(booster.model_to_string(num_iteration=best)).encode())
+        with _ALONE:
+            text = lgb.train(params, train, self.rounds).model_to_string()
+        return LightGBMModel(_model_text(text).encode())
 
 
 def _model_text(text: str) -> str:
@@ -125,7 +121,8 @@ class LightGBMModel(ModelFile):
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._booster = lgb.Booster(model_str=data.decode())
+        with _ALONE:
+            self._booster = lgb.Booster(model_str=data.decode())
         self.n_features: int = int(self._booster.num_feature())
         self.rounds: int = int(self._booster.num_trees())
 
@@ -143,7 +140,8 @@ class LightGBMModel(ModelFile):
         if not len(matrix):
             return np.empty((0, self.n_features + 1) if "pred_contrib" in kind else 0, dtype=np.float64)
         threads = 1 if len(matrix) <= FEW_ROWS else os.cpu_count() or 1
-        return np.asarray(self._booster.predict(matrix, num_threads=threads, **kind), dtype=np.float64)
+        with _ALONE:
+            return np.asarray(self._booster.predict(matrix, num_threads=threads, **kind), dtype=np.float64)
 
     def margin(self, x: Matrix) -> FloatArray:
         return self._predict(x, raw_score=True)

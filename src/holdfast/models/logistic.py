@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from holdfast.evaluation.arrays import FloatArray
-from holdfast.models.estimator import JsonModel, Matrix, Validation, check_matrix, check_training
+from holdfast.models.estimator import JsonModel, Matrix, check_matrix, check_training
 from holdfast.models.newton import logistic_regression
 
 VALUE, MISSING = -2, -1  # what a term is, where it is not the indicator of a category code
@@ -92,6 +92,7 @@ class Logistic:
     """
 
     name: ClassVar[str] = "logistic"
+    alone: ClassVar[bool] = False
 
     l2: float = 10.0
 
@@ -104,15 +105,14 @@ class Logistic:
         weight: ArrayLike | None = None,
         categorical: Sequence[int] = (),
         monotone: Sequence[int] | None = None,
-        valid: Validation | None = None,
         threads: int = 1,
     ) -> LogisticModel:
         """See :meth:`holdfast.models.estimator.Estimator.fit`.
 
-        Nothing here is random and nothing stops early: ``seed``, ``valid`` and ``threads`` are not used. ``monotone``
-        bounds the sign of a number's coefficient; the fit is the optimum within those bounds.
+        Nothing here is random: ``seed`` and ``threads`` are not used. ``monotone`` bounds the sign of a number's
+        coefficient; the fit is the optimum within those bounds.
         """
-        data = check_training(x, y, weight=weight, categorical=categorical, monotone=monotone, valid=valid)
+        data = check_training(x, y, weight=weight, categorical=categorical, monotone=monotone)
         design = _design(data.x, data.categorical)
         w = np.ones(len(data.y)) if data.weight is None else data.weight
         sign = np.zeros(len(design.source))

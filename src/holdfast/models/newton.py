@@ -12,6 +12,7 @@ from holdfast.evaluation.arrays import FloatArray
 
 STEPS = 100
 TOLERANCE = 1e-10  # of the projected gradient's largest entry, per unit of weight
+LEAST_PENALTY = 1e-9  # keeps the Hessian invertible where terms say the same, and the intercept free
 _ONE_FIT = threading.Lock()
 
 
@@ -30,6 +31,7 @@ def logistic_regression(
     ----------
     z : (n, k) terms
     y, w : (n,) labels and positive weights
+    l2 : below `LEAST_PENALTY` it counts as that
     sign : (k,) of -1, 0 and 1; None for no bounds
 
     Returns
@@ -47,8 +49,8 @@ def _minimum(z: FloatArray, y: FloatArray, w: FloatArray, l2: float, sign: Float
     a = np.column_stack([np.ones(len(y)), z])
     low = np.concatenate([[-np.inf], np.where(sign > 0, 0.0, -np.inf)])
     high = np.concatenate([[np.inf], np.where(sign < 0, 0.0, np.inf)])
-    penalty = np.full(a.shape[1], l2)
-    penalty[0] = 1e-9  # keeps the Hessian invertible and the intercept free
+    penalty = np.full(a.shape[1], max(l2, LEAST_PENALTY))
+    penalty[0] = LEAST_PENALTY
     beta = np.zeros(a.shape[1])
     rate = float(np.average(y, weights=w))
     beta[0] = np.log(rate / (1 - rate))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from holdfast.config.parameters import PARAMETERS, parameter_problems
-from holdfast.errors import ConfigError, Problem, did_you_mean
+from holdfast.errors import ConfigError, Problem, StoreError, did_you_mean
 from holdfast.models.estimator import Estimator, FittedModel
 from holdfast.models.lightgbm_model import LightGBM, LightGBMModel
 from holdfast.models.logistic import Logistic, LogisticModel
@@ -26,7 +26,7 @@ def make_estimator(name: str, params: Mapping[str, Any] | None = None) -> Estima
     Raises
     ------
     ConfigError
-        There is no such estimator or parameter, or a value has the wrong type.
+        There is no such estimator or parameter, or a value has the wrong type or is out of range.
 
     Examples
     --------
@@ -54,9 +54,10 @@ def params_of(estimator: Estimator) -> dict[str, Any]:
 
 
 def load_fitted(name: str, data: bytes) -> FittedModel:
-    """Read the model file of the estimator called ``name``; StoreError if it is not one."""
+    """Read the model file of the estimator called ``name``; StoreError if it is not one, or there is none such."""
     if name not in FITTED:
-        raise ConfigError(
-            "no such estimator", [Problem("estimator", f"'{name}' is unknown", did_you_mean(name, FITTED))]
+        raise StoreError(
+            f"this model is of an unknown estimator, '{name}'; this version of holdfast reads {', '.join(FITTED)}",
+            fix="Read it with the version of holdfast that wrote it, or train the model again",
         )
     return FITTED[name].from_bytes(data)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import isotonic_regression
 
 from holdfast.evaluation.arrays import FloatArray
-from holdfast.models.estimator import JsonModel, Matrix, Validation, check_matrix, check_training
+from holdfast.models.estimator import JsonModel, Matrix, check_matrix, check_training
 from holdfast.models.newton import logistic_regression
 
 RIDGE = 1.0  # keeps slopes unique where two columns say the same; nothing beside hundreds of rows
@@ -67,6 +67,7 @@ class RFM:
     """
 
     name: ClassVar[str] = "rfm"
+    alone: ClassVar[bool] = False
 
     bins: int = 5
     smoothing: float = 20.0
@@ -80,15 +81,14 @@ class RFM:
         weight: ArrayLike | None = None,
         categorical: Sequence[int] = (),
         monotone: Sequence[int] | None = None,
-        valid: Validation | None = None,
         threads: int = 1,
     ) -> RFMModel:
         """See :meth:`holdfast.models.estimator.Estimator.fit`.
 
-        Nothing here is random and nothing stops early: ``seed``, ``valid`` and ``threads`` are not used. For
-        ``monotone`` adjacent bins in the wrong order are pooled.
+        Nothing here is random: ``seed`` and ``threads`` are not used. For ``monotone`` adjacent bins in the wrong order
+        are pooled.
         """
-        data = check_training(x, y, weight=weight, categorical=categorical, monotone=monotone, valid=valid)
+        data = check_training(x, y, weight=weight, categorical=categorical, monotone=monotone)
         w = np.ones(len(data.y)) if data.weight is None else data.weight
         columns = []
         for j in range(data.x.shape[1]):

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from holdfast.errors import StoreError
 from holdfast.evaluation.arrays import FloatArray
-from holdfast.models.estimator import Matrix, ModelFile, Validation, check_matrix, check_training
+from holdfast.models.estimator import Matrix, ModelFile, check_matrix, check_training
 from holdfast.models.tree_shap import contributions
 
 if TYPE_CHECKING:
@@ -29,12 +29,11 @@ class XGBoost:
 
     Parameters
     ----------
-    rounds : most trees; early stopping keeps fewer
+    rounds : trees
     learning_rate, depth, subsample, colsample, l1, l2, max_bin : as XGBoost's ``eta``, ``max_depth``,
         ``subsample``, ``colsample_bytree``, ``alpha``, ``lambda``, ``max_bin``
     min_child_weight : least sum of hessians (p (1 - p) per row) in a leaf
     min_gain : XGBoost's ``gamma``
-    early_stopping : rounds without a better validation log loss before stopping
 
     Notes
     -----
@@ -43,6 +42,7 @@ class XGBoost:
     """
 
     name: ClassVar[str] = "xgboost"
+    alone: ClassVar[bool] = False
 
     rounds: int = 300
     learning_rate: float = 0.05
@@ -54,7 +54,6 @@ class XGBoost:
     l1: float = 0.0
     l2: float = 1.0
     max_bin: int = 256
-    early_stopping: int = 30
 
     def fit(
         self,
@@ -65,22 +64,17 @@ class XGBoost:
         weight: ArrayLike | None = None,
         categorical: Sequence[int] = (),
         monotone: Sequence[int] | None = None,
-        valid: Validation | None = None,
         threads: int = 1,
     ) -> XGBoostModel:
         """See :meth:`holdfast.models.estimator.Estimator.fit`."""
-        data = check_training(x, y, weight=weight, categorical=categorical, monotone=monotone, valid=valid)
+        data = check_training(x, y, weight=weight, categorical=categorical, monotone=monotone)
         kinds = ["c" if j in data.categorical else "q" for j in range(data.x.shape[1])]
-
-        def matrix(x: Matrix, y: FloatArray, weight: FloatArray | None, ref: xgb.DMatrix | None = None) -> xgb.DMatrix:
-            return xgb.QuantileDMatrix(
-                x, y, weight=weight, feature_types=kinds, max_bin=self.max_bin, nthread=threads,
-                enable_categorical=True, ref=ref,
-            )  # fmt: skip
-
+        train = xgb.QuantileDMatrix(
+            data.x, data.y, weight=data.weight, feature_types=kinds, max_bin=self.max_bin, nthread=threads,
+            enable_categorical=True,
+        )  # fmt: skip
         params = {
             "objective": "binary:logistic",
-            "eval_metric": "logloss",
             "tree_method": "hist",
             "eta": self.learning_rate,
             "max_depth": self.depth,
@@ -97,20 +91,7 @@ class XGBoost:
         }
         if data.monotone is not None:
             params["monotone_constraints"] = data.monotone
-        train = matrix(data.x, data.y, data.weight)
-        stopping: dict[str, object] = {}
-        if data.valid is not None:
-            v = data.valid
-            stopping = {
-                "evals": [(matrix(v.x, v.y, v.weight, train), "valid")],
-                "early_stopping_rounds": self.early_stopping,
-                "verbose_eval": False,
-            }
-        booster = xgb.train(params, train, self.rounds, **stopping)
-        if data.valid is not None:
-            booster = booster[: booster.best_iteration + 1]
-            # attributes of a search that is over; they would be bytes that say nothing of the model
-            booster.set_attr(best_iteration=None, best_score=None)
+        booster = xgb.train(params, train, self.rounds)
         return XGBoostModel(bytes(booster.save_raw("json")))
 
 

@@ -56,7 +56,8 @@ def audit(
     with workspace.engine() as engine:
         sources = open_sources(workspace, engine)
         known = facts(engine, sources, workspace.config.data, found.manifest.known_as_of)
-        stored, kept = read_stored(found)
+        effort = effort if sample is None else replace(effort, pairs=sample)
+        stored, kept = read_stored(found, effort.snapshots)
         return run_checks(
             Subject(
                 config=workspace.config,
@@ -69,7 +70,7 @@ def audit(
                 splits=records,
                 changed=_changed(found, known),
                 watermark=sources.watermark,
-                effort=effort if sample is None else replace(effort, pairs=sample),
+                effort=effort,
                 seed=seed,
                 progress=progress,
             )

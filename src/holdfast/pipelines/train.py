@@ -34,7 +34,7 @@ from holdfast.training.rows import FloatArray, Fold, FoldPlan, IntArray, Trainin
 from holdfast.training.trainer import Facts
 from holdfast.training.trainer import train as fit_and_measure
 
-LIBRARIES = ("xgboost-cpu", "lightgbm", "numpy", "scikit-learn", "matplotlib")
+LIBRARIES = ("xgboost-cpu", "lightgbm", "numpy", "scipy", "optuna", "treelite", "matplotlib")
 HISTOGRAMS = "histograms"
 
 
@@ -50,7 +50,9 @@ def train(
     """Train on a dataset (the latest by default), register the version, and promote and serve it if the gate says yes.
 
     The same dataset, configuration and seed give the same bundle, and so the same version: a run that was killed
-    and run again changes nothing twice. A champion that an earlier, killed run promoted but did not serve is served.
+    and run again changes nothing twice. A search that its seconds ended does so again where it did, for as long as its
+    journal is there: training on another dataset removes it. A champion that an earlier, killed run promoted but did
+    not serve is served.
 
     Parameters
     ----------

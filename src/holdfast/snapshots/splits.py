@@ -53,7 +53,7 @@ def walk_forward(cutoffs: Sequence[tuple[datetime, datetime]], folds: Folds) -> 
     if len(cutoffs) < need:
         raise _too_few(len(cutoffs), need)
     test = tuple(c for c, _ in cutoffs[-folds.test_cutoffs :])
-    usable = [(c, known) for c, known in cutoffs if known <= test[0]]
+    usable = [(c, known) for c, known in cutoffs if _over(known, test[0], folds)]  # these choose and calibrate
     found: list[TimeFold] = []
     for c, _ in usable[-folds.validation_cutoffs :]:
         train = purged(usable, c, folds)
@@ -67,12 +67,15 @@ def walk_forward(cutoffs: Sequence[tuple[datetime, datetime]], folds: Folds) -> 
 
 def purged(cutoffs: Sequence[tuple[datetime, datetime]], test: datetime, folds: Folds) -> tuple[datetime, ...]:
     """Cutoffs whose labels were known (and the embargo over) by ``test``, the latest ``train_months`` of them."""
-    embargo = timedelta(days=folds.embargo.days)
     oldest = datetime.min.replace(tzinfo=test.tzinfo)
     if folds.train_months is not None:
         oldest = Grid(test.day).step(test, -folds.train_months)
-    grid_embargo = Grid(test.day).step(test, -folds.embargo.months)
-    return tuple(c for c, known in cutoffs if known + embargo <= grid_embargo and c >= oldest)
+    return tuple(c for c, known in cutoffs if _over(known, test, folds) and c >= oldest)
+
+
+def _over(known: datetime, test: datetime, folds: Folds) -> bool:
+    """Whether a label was known, and the embargo over, by ``test``."""
+    return known + timedelta(days=folds.embargo.days) <= Grid(test.day).step(test, -folds.embargo.months)
 
 
 def everything_matured(cutoffs: Sequence[datetime], folds: Folds) -> tuple[datetime, ...]:

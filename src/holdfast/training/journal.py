@@ -1,12 +1,14 @@
 """A journal of finished trials on disk, in Optuna's own format (its dashboard reads it).
 
 A trial is written as one line when it has finished, so a run that is killed leaves finished trials and, at most, a torn
-last line, which is cut off. The project's lock is held by whoever trains, so Optuna's own, which a killed run would
-leave behind for half a minute, is not taken.
+last line, which is cut off. One more line says that the seconds ran out, so that a search that ended does not go on.
+The project's lock is held by whoever trains, so Optuna's own, which a killed run would leave behind for half a minute,
+is not taken.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from holdfast.errors import StoreError
 log = logging.getLogger(__name__)
 
 STUDY = "tuning"
+STOPPED = "stopped"
 
 
 class Journal:
@@ -31,7 +34,7 @@ class Journal:
             return []
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            _cut_torn_line(self.path)
+            _cut_torn_lines(self.path)
             try:
                 self._study = _open(self.path)
             except (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError) as error:
@@ -58,6 +61,42 @@ class Journal:
             assert self.path is not None
             raise _unwritable(self.path, error) from error
 
+    def stopped(self) -> dict[str, int]:
+        """How many trials had finished when a budget had run out, by budget; empty where none has."""
+        return {} if self._study is None else dict(self._study.user_attrs.get(STOPPED, {}))
+
+    def stop(self, budget: str, trials: int) -> None:
+        """Remember that a budget ran out after so many trials.
+
+        Raises
+        ------
+        StoreError
+            The file cannot be written.
+        """
+        if self._study is None:
+            return
+        try:
+            self._study.set_user_attr(STOPPED, {**self.stopped(), budget: trials})
+        except OSError as error:
+            assert self.path is not None
+            raise _unwritable(self.path, error) from error
+
+
+def remove_others(folder: Path, dataset_id: str) -> None:
+    """Remove the journals of other datasets: no search will go on from them.
+
+    Raises
+    ------
+    StoreError
+        One cannot be removed.
+    """
+    for path in folder.glob("*.log"):
+        if not path.name.startswith(f"{dataset_id}-"):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise _unwritable(path, error) from error
+
 
 class _Held:
     """In place of Optuna's lock: the project's is held."""
@@ -83,10 +122,22 @@ def _open(path: Path) -> Any:
     return study
 
 
-def _cut_torn_line(path: Path) -> None:
-    if path.exists():
-        with path.open("rb+") as file:
-            file.truncate(file.read().rfind(b"\n") + 1)
+def _cut_torn_lines(path: Path) -> None:
+    """Cut off what a kill or a full disk left at the end: Optuna would stumble over it only when it writes."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        lines = file.read().split(b"\n")[:-1]  # what no newline ends was never finished
+        while lines and not _is_object(lines[-1]):
+            lines.pop()
+        file.truncate(sum(len(line) + 1 for line in lines))
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _unwritable(path: Path, error: OSError) -> StoreError:

@@ -11,6 +11,7 @@ from scipy.special import logit
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.evaluation.ranking import row_log_loss
 from holdfast.models.calibrate import Calibrator, Shifted
+from holdfast.models.estimator import MIN_OF_EACH_CLASS
 from holdfast.models.prior import YEAR, Forecast, MonthOffsets, forecast, month_of, month_offsets, shifted_odds
 from holdfast.training.candidates import Candidate, fit
 from holdfast.training.rows import FloatArray, FoldPlan, IntArray, TrainingRows
@@ -88,7 +89,12 @@ def prior_shift(
     months = np.unique(month_of(rows.cutoffs[train]))
     if not _forecast_from(months, _lag(rows, plan)):
         return PriorShift(False, f"{len(months)} training months are too few to try a correction on")
-    margin = _unseen_margins(rows, train, schema, chosen, seed, threads)
+    group = _groups(rows, train, seed)
+    for label, who in ((1, "churners"), (0, "customers who stayed")):
+        mine = group[rows.y[train] == label]
+        if min(np.count_nonzero(mine != k) for k in range(GROUPS)) < MIN_OF_EACH_CLASS:
+            return PriorShift(False, f"too few {who} ({len(mine)}) to predict each customer by a model of the others")
+    margin = _unseen_margins(rows, train, group, schema, chosen, seed, threads)
     return _shift(rows, train, margin, chosen.calibration.calibrator, _lag(rows, plan))
 
 
@@ -141,12 +147,17 @@ def _forecast_from(months: IntArray, lag: int) -> list[int]:
     return [int(t) for t in months if np.count_nonzero(months <= t - lag) >= MIN_MONTHS]
 
 
-def _unseen_margins(
-    rows: TrainingRows, train: IntArray, schema: FeatureSchema, chosen: Candidate, seed: int, threads: int
-) -> FloatArray:
-    """(len(train),) margins, each by a model fitted on the other customers."""
+def _groups(rows: TrainingRows, train: IntArray, seed: int) -> IntArray:
+    """(len(train),) the group of each row's customer."""
     shuffled = np.random.default_rng(seed).permutation(int(rows.customers.max()) + 1)
-    group = shuffled[rows.customers[train]] % GROUPS
+    return np.asarray(shuffled[rows.customers[train]] % GROUPS, dtype=np.int64)
+
+
+def _unseen_margins(
+    rows: TrainingRows, train: IntArray, group: IntArray, schema: FeatureSchema, chosen: Candidate, seed: int,
+    threads: int,
+) -> FloatArray:  # fmt: skip
+    """(len(train),) margins, each by a model fitted on the other groups."""
     margin = np.empty(len(train))
     for k in range(GROUPS):
         fitted = fit(rows, train[group != k], schema, chosen.estimator, chosen.config, seed=seed, threads=threads)

@@ -23,6 +23,7 @@ from holdfast.training.candidates import (
     EncodedFolds,
     Fitted,
     best,
+    chosen_without,
     cross_calibrated,
     fit,
     out_of_fold,
@@ -92,14 +93,19 @@ def train(
         Where ``plan.timed`` a model fitted on ``plan.final.train`` is measured once on ``plan.final.test``, and the
         one that may serve is the same fitted again on ``plan.everything``, calibrated on the margins of the folds
         and the test. Otherwise the figures are those of the folds, each row predicted by a model that saw neither
-        it nor any other row of its customer.
+        it nor any other row of its customer, and whose settings were the best on the other folds: the ones chosen on
+        all of them, which the model has that may serve, owe some of their figures to luck.
     """
     schema = rows.schema.without(config.exclude)
     folds = EncodedFolds(rows, schema, plan)
     identity = {"dataset_id": facts.dataset_id, "code": facts.code_version, "libraries": dict(facts.libraries)}
     searched = search(folds, config, threads=threads, folder=journals, identity=identity, progress=progress)
-    del folds  # as large as the data several times over
     chosen = best(searched.candidates)
+    p = np.zeros(0)
+    if not plan.timed:
+        progress("predicting each fold with what was best on the others")
+        p = chosen_without(folds, searched.settings, searched.candidates, seed=config.seed, threads=threads)
+    del folds  # as large as the data several times over
     schema = schema_of(schema, chosen.config)
     shift = PriorShift(False, "not asked for (training.prior_shift)")
     if config.prior_shift:
@@ -112,9 +118,9 @@ def train(
     if plan.timed:
         unseen = plan.final.test
         margin = fitted.model.margin(fitted.encoder.transform(rows.take(unseen)))
-        p = calibrator.probability(margin, month_of(rows.cutoffs[unseen]))
+        p = own = calibrator.probability(margin, month_of(rows.cutoffs[unseen]))
     else:
-        p = cross_calibrated(chosen, rows.y[unseen], rows.customers[unseen])
+        own = cross_calibrated(chosen, rows.y[unseen], rows.customers[unseen])
     progress("measuring, with intervals")
     measured = measure(rows, unseen, p, config, trained_on=plan.final.train if plan.timed else None, campaign=campaign)
     metrics: dict[str, Any] = {
@@ -129,7 +135,7 @@ def train(
             "validation": [recorded(rows, fold) for fold in plan.folds],
             "final": recorded(rows, plan.final),
         },
-        "end_state": _end_state(rows, schema, plan, chosen, calibrator, config, measured, threads, progress),
+        "end_state": _end_state(rows, schema, plan, chosen, calibrator, config, own, threads, progress),
     }
 
     def bundle(
@@ -145,7 +151,7 @@ def train(
             libraries=dict(facts.libraries),
             extra={**facts.extra, "trained_on": _cutoffs(rows, train) if plan.timed else [], **extra},
         )
-        about = {**reference_of(rows.take(train), schema), **reference(rows, train, p)}
+        about = {**reference_of(rows.take(train), schema), **reference(rows, train, own)}
         return Bundle(fitted.encoder, fitted.model, calibrator, about, metrics, provenance)
 
     evaluated = bundle(fitted, calibrator, plan.final.train, metrics)
@@ -182,11 +188,11 @@ def _end_state(
     chosen: Candidate,
     calibrator: Calibrator,
     config: TrainingSection,
-    measured: Measured,
+    own: FloatArray,
     threads: int,
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    """The figures without end-state columns, beside those with them."""
+    """The figures without end-state columns, beside those with them: ``own``, by the same settings on the same rows."""
     columns = schema.end_state
     without = schema.without(columns)
     if not columns or not len(without):
@@ -206,11 +212,11 @@ def _end_state(
             threads=threads, estimator=chosen.estimator,
         )  # fmt: skip
         unseen, p = again.rows, cross_calibrated(again, rows.y[again.rows], rows.customers[again.rows])
-    bare = evaluate(
-        rows.y[unseen], p, rows.customers[unseen], metrics=names, replicates=config.bootstrap, seed=config.seed
-    )
-    return {
-        "columns": columns,
-        "with": {name: measured.evaluation[name].to_json() for name in names},
-        "without": {name: bare[name].to_json() for name in names},
-    }
+
+    def figures(p: FloatArray) -> dict[str, Any]:
+        found = evaluate(
+            rows.y[unseen], p, rows.customers[unseen], metrics=names, replicates=config.bootstrap, seed=config.seed
+        )
+        return {name: found[name].to_json() for name in names}
+
+    return {"columns": columns, "with": figures(own), "without": figures(p)}

@@ -1,7 +1,8 @@
 """Tuning: Optuna over the folds, judged by out-of-fold log loss, within a budget, and going on where it was stopped.
 
 Every trial depends on the seed and on the trials before it alone, so a search that was killed and goes on from its
-journal ends where one that was not would have. Only the clock can make two runs differ, by `Tuning.seconds`.
+journal ends where one that was not would have. Only the clock can make two runs differ, by `Tuning.seconds`; the
+journal remembers when they ran out, so a search that is repeated ends where it did.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from holdfast.config.learning import EstimatorConfig, TrainingSection
 from holdfast.config.parameters import PARAMETERS
 from holdfast.evaluation.calibration import log_loss, logit_line
 from holdfast.models.calibrate import Identity, Sigmoid
-from holdfast.training.candidates import Candidate, EncodedFolds, out_of_fold, with_params
-from holdfast.training.journal import Journal
+from holdfast.training.candidates import Candidate, EncodedFolds, Setting, out_of_fold, with_params
+from holdfast.training.journal import Journal, remove_others
 from holdfast.training.rows import FloatArray
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 LOG_RATIO = 10.0
 """A search range whose ends differ by more than this factor is searched on a log scale."""
 TRIALS_BEFORE_PRUNING = 5
+SECONDS, LOSSES = "seconds", "losses"
+"""What a trial's line in the journal has beside Optuna's own: how long it took, and the log loss of each fold alone."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,13 @@ class Searched:
         ``params``, ``value`` (out-of-fold log loss; null where pruned), ``pruned_after`` (folds; null where complete)
         and ``log_loss_by_fold`` (over the folds so far)
     stopped_by : of each candidate that was tuned: ``trials`` or ``seconds``
+    settings : the params given of every candidate, and every complete trial
     """
 
     candidates: list[Candidate]
     trials: list[dict[str, Any]]
     stopped_by: list[dict[str, Any]]
+    settings: list[Setting]
 
 
 class _OutOfTime(Exception):
@@ -72,13 +77,16 @@ def search(
 ) -> Searched:
     """Every estimator with the params given, then the best of these and of what a search finds.
 
-    The params given are always tried. The seconds are for all searches together: each gets its share of what the
-    earlier ones left, and they run out between folds, not only between trials.
+    The params given are always tried. The seconds are for these and for all searches together: each search gets its
+    share of what the earlier ones left, less what it took before it was killed. They run out between folds, not only
+    between trials.
 
     Parameters
     ----------
-    folder : where journals are kept for a run that is killed to go on from; None to keep none
-    identity : what trials depend on besides the configuration: the dataset, the code, the libraries
+    folder : where journals are kept for a run that is killed to go on from, those of other datasets being removed; None
+        to keep none
+    identity : what trials depend on besides the configuration: the code, the libraries, and the dataset as
+        ``dataset_id``
     clock : seconds, for tests
 
     Raises
@@ -86,6 +94,9 @@ def search(
     StoreError
         The journal cannot be written.
     """
+    began = clock()
+    if folder is not None:
+        remove_others(folder, (identity or {})["dataset_id"])
     starts: list[Candidate] = []
     for name, estimator in config.estimators.items():
         for one in estimator.spread():
@@ -94,22 +105,22 @@ def search(
     candidates: list[Candidate] = []
     trials: list[dict[str, Any]] = []
     stopped: list[dict[str, Any]] = []
+    settings = [Setting(c.name, c.config, _losses(folds, c)) for c in starts]
     waiting = sum(bool(c.config.search) for c in starts) if config.tuning.trials else 0
-    end = clock() + config.tuning.seconds
+    left = config.tuning.seconds - (clock() - began)
     for start in starts:
         if not (config.tuning.trials and start.config.search):
             candidates.append(start)
             continue
-        share = max(0.0, end - clock()) / waiting
-        waiting -= 1
         study = _Study(folds, start, config, threads, Journal(_file(folder, identity or {}, start, config)), clock)
-        found = study.run(clock() + share, progress)
-        candidates.append(found)
+        candidates.append(study.run(max(0.0, left) / waiting, progress))
+        waiting, left = waiting - 1, left - study.spent
         trials += study.told()
+        settings += study.settings()
         said = {"estimator": start.name, "imbalance": start.config.imbalance[0], "stopped_by": study.stopped_by}
         stopped.append(said | {"trials": len(study.trials)})
         log.info("%s: the search ended by its %s", _called(start.name, start.config), study.stopped_by)
-    return Searched(candidates, trials, stopped)
+    return Searched(candidates, trials, stopped, settings)
 
 
 class _Study:
@@ -133,27 +144,38 @@ class _Study:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.optuna = optuna
         self.given = self._given()
-        self.trials: list[Any] = journal.read()[: config.tuning.trials]
+        self.trials: list[Any] = journal.read()
+        self.budget = _budget(config)
+        self.over = journal.stopped().get(self.budget)  # so many trials were done when these seconds ran out
+        del self.trials[config.tuning.trials if self.over is None else min(self.over, config.tuning.trials) :]
+        self.spent = float(sum(t.user_attrs[SECONDS] for t in self.trials))
 
-    def run(self, end: float, progress: Callable[[str], None]) -> Candidate:
+    def run(self, share: float, progress: Callable[[str], None]) -> Candidate:
+        """The best after as many trials as there may be, or after this share of the seconds."""
         tuning, called = self.config.tuning, _called(self.start.name, self.start.config)
+        began, before = self.clock(), self.spent
+        end = began + share - before
         if self.trials:
             progress(f"{called}: {len(self.trials)} of {tuning.trials} trials were done before")
         while len(self.trials) < tuning.trials:
-            if self.clock() >= end:
-                self.stopped_by = "seconds"
-                break
-            progress(f"{called}: trial {len(self.trials) + 1} of {tuning.trials}")
             try:
-                trial = self._trial(end)
+                if self.over is not None or (now := self.clock()) >= end:
+                    raise _OutOfTime
+                progress(f"{called}: trial {len(self.trials) + 1} of {tuning.trials}")
+                trial = self._trial(now, end)
             except _OutOfTime:
                 self.stopped_by = "seconds"
                 break
             self.journal.add(trial)
             self.trials.append(trial)
+        self.spent = before + self.clock() - began
+        if self.stopped_by == "seconds":
+            self.spent = max(self.spent, share)  # a trial that never finished is on no record
+            if self.over is None:
+                self.journal.stop(self.budget, len(self.trials))
         return self._best()
 
-    def _trial(self, end: float) -> Any:
+    def _trial(self, began: float, end: float) -> Any:
         """One finished trial. Its sampler is fresh, so that only the trials before it and their number matter."""
         states = self.optuna.trial.TrialState
         sampler = self.optuna.samplers.TPESampler(seed=_seed(self.config.seed, len(self.trials)))
@@ -172,12 +194,13 @@ class _Study:
                 raise _OutOfTime
 
         value: float | None = None
+        alone: tuple[float, ...] = ()
         try:
             found = out_of_fold(
                 self.folds, self.start.name, with_params(self.start.config, trial.params), seed=self.config.seed,
                 threads=self.threads, after=after,
             )  # fmt: skip
-            value = found.log_loss
+            value, alone = found.log_loss, _losses(self.folds, found)
             if self.found is None or value < self.found[1].log_loss:
                 self.found = len(self.trials), found
         except _Behind:
@@ -185,6 +208,7 @@ class _Study:
         return self.optuna.trial.create_trial(
             state=states.PRUNED if value is None else states.COMPLETE, value=value, params=trial.params,
             distributions=trial.distributions, intermediate_values=losses,
+            user_attrs={SECONDS: self.clock() - began, LOSSES: list(alone)},
         )  # fmt: skip
 
     def _space(self) -> dict[str, Any]:
@@ -234,6 +258,13 @@ class _Study:
         config = with_params(self.start.config, self.trials[best].params)
         return out_of_fold(self.folds, self.start.name, config, seed=self.config.seed, threads=self.threads)
 
+    def settings(self) -> list[Setting]:
+        return [
+            Setting(self.start.name, with_params(self.start.config, t.params), tuple(t.user_attrs[LOSSES]))
+            for t in self.trials
+            if t.value is not None
+        ]
+
     def told(self) -> list[dict[str, Any]]:
         config = self.start.config
         same = {"estimator": self.start.name, "imbalance": config.imbalance[0]}
@@ -249,6 +280,12 @@ class _Study:
             }
             for number, t in enumerate(self.trials)
         ]
+
+
+def _losses(folds: EncodedFolds, found: Candidate) -> tuple[float, ...]:
+    """Of each fold alone; 0 where it predicts nothing."""
+    parts = [(found.margin[at], folds.rows.y[found.rows[at]]) for at in (found.fold == k for k in range(len(folds)))]
+    return tuple(_best_line_loss(margin, y) if len(y) else 0.0 for margin, y in parts)
 
 
 def _best_line_loss(margin: FloatArray, y: FloatArray) -> float:
@@ -286,4 +323,14 @@ def _file(folder: Path | None, identity: Mapping[str, Any], start: Candidate, co
         "pruning": config.tuning.pruning,
         "seed": config.seed,
     }
-    return folder / (hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32] + ".log")
+    return folder / f"{identity['dataset_id']}-{_digest(said)}.log"
+
+
+def _budget(config: TrainingSection) -> str:
+    """The seconds, and who shares them: with fewer estimators beside it, a search has more of the same seconds."""
+    estimators = {str(name): e.model_dump(mode="json") for name, e in config.estimators.items()}
+    return f"{config.tuning.seconds} seconds, {_digest(estimators)}"
+
+
+def _digest(said: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]

@@ -116,8 +116,9 @@ def test_a_folder_that_is_not_there_misses_everything(tmp_path: Path) -> None:
             "training", ("{}", "{params: {l3: 1}}"),
             "training.yaml:2 training.estimators.logistic.params.l3: is unknown; choose from: l2",
         ),
-        ("training", ("{}", "{params: {l2: -1}}"), "training.estimators.logistic.params.l2: is -1; it cannot be"),
-        ("training", ("{}", "{params: {l2: .inf}}"), "training.estimators.logistic.params.l2: is inf; it cannot be"),
+        ("training", ("{}", "{params: {l2: -1}}"), "training.estimators.logistic.params.l2: is -1; it must be from"),
+        ("training", ("{}", "{params: {l2: .inf}}"), "training.estimators.logistic.params.l2: is inf; it must be from"),
+        ("training", ("{}", "{params: {l2: .nan}}"), "training.estimators.logistic.params.l2: is nan; it must be from"),
         ("training", ("{}", "{params: {l2: yes}}"), "training.estimators.logistic.params.l2: "),
         (
             "training", ("logistic: {}", "xgboost: {search: {dpeth: [2, 6]}}"),
@@ -131,7 +132,21 @@ def test_a_folder_that_is_not_there_misses_everything(tmp_path: Path) -> None:
             "training", ("logistic: {}", "xgboost: {search: {l2: [5, 1]}}"),
             "training.estimators.xgboost.search.l2: goes from 5 to 1; Write the lower end first.",
         ),
-        ("training", ("logistic: {}", "xgboost: {search: {l2: [-1, 1]}}"), "xgboost.search.l2: is -1; it cannot be"),
+        ("training", ("logistic: {}", "xgboost: {search: {l2: [-1, 1]}}"), "xgboost.search.l2: is -1; it must be from"),
+        (
+            "training", ("logistic: {}", "xgboost: {search: {subsample: [0.5, 2]}}"),
+            "training.estimators.xgboost.search.subsample: is 2; it must be from 0.05 to 1",
+        ),
+        (
+            "training", ("logistic: {}", "lightgbm: {params: {rounds: 0}}"),
+            "training.estimators.lightgbm.params.rounds: is 0; it must be from 1 to 100,000",
+        ),
+        ("training", ("", f"seed: {10**20}\n"), "training.seed: must be"),
+        (
+            "training", ("", "bootstrap: 50\npromotion: {confidence: 0.99}\n"),
+            "training: promotion.confidence 0.99 is more than 50 draws of bootstrap can tell: raise bootstrap to 99 or "
+            "lower promotion.confidence",
+        ),
         ("decisions", ("cost: 5", "cost: .inf"), "decisions.actions.call.cost: must be a finite number, not inf"),
         ("decisions", ("cost: 5", "cost: five"), "decisions.actions.call.cost: must be a number, not 'five'"),
         ("decisions", ("retention: 0.1", "retention: 1.1"), "must be at most 1.0, not 1.1"),
@@ -191,6 +206,13 @@ def test_all_problems_of_all_files_come_at_once(project: Project) -> None:
 def test_files_that_are_not_yaml_are_clear_and_add_no_noise(project: Project, content: bytes, words: str) -> None:
     problems = refused(project(training=content))
     assert words in problems[0]
+
+
+@pytest.mark.parametrize(("bootstrap", "confidence"), [(50, 0.975), (99, 0.99), (199, 0.995), (4999, 0.9998)])
+def test_a_confidence_that_the_bootstrap_just_reaches_is_taken(
+    project: Project, bootstrap: int, confidence: float
+) -> None:
+    load(project(training=("", f"bootstrap: {bootstrap}\npromotion: {{confidence: {confidence}}}\n")), environ={})
 
 
 def test_a_byte_order_mark_is_fine(project: Project) -> None:

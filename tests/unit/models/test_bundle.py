@@ -132,6 +132,13 @@ def test_a_manifest_that_agrees_with_itself_but_not_with_us_is_refused(bundle, t
     path.write_text(json.dumps(manifest | {"format": "holdfast-bundle-9"}))
     with pytest.raises(StoreError, match="holdfast-bundle-9"):
         Bundle.load(tmp_path / "b")
+    path.write_text(json.dumps({"format": "holdfast-bundle-9", "contents": {}}))
+    with pytest.raises(StoreError, match=r"is of format 'holdfast-bundle-9'; this version of holdfast reads") as caught:
+        Bundle.load(tmp_path / "b")
+    assert "Read it with the version of holdfast that wrote it" in str(caught.value.fix)
+    path.write_text(json.dumps(manifest | {"model": "catboost"}))
+    with pytest.raises(StoreError, match="unknown estimator, 'catboost'"):
+        Bundle.load(tmp_path / "b")
     path.write_text(json.dumps(manifest | {"surprise": 1}))
     with pytest.raises(StoreError, match="not written by this version"):
         Bundle.load(tmp_path / "b")
@@ -160,4 +167,15 @@ def test_the_card_is_in_it_as_written_and_guarded(bundle, tmp_path):
     assert again.sha256 == carded.sha256
     (tmp_path / "b" / "card.md").write_text("# better")
     with pytest.raises(StoreError, match=r"card\.md is changed"):
+        Bundle.load(tmp_path / "b")
+
+
+def test_a_card_that_is_not_text_is_refused(bundle, tmp_path):
+    dataclasses.replace(bundle, card={"card.md": "# shop"}).save(tmp_path / "b")
+    path = tmp_path / "b" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    (tmp_path / "b" / "card.md").write_bytes(b"# J\xe9r\xf4me")
+    manifest["files"]["card.md"] = hashlib.sha256(b"# J\xe9r\xf4me").hexdigest()
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match="is not UTF-8"):
         Bundle.load(tmp_path / "b")

@@ -23,6 +23,7 @@ from holdfast.models.calibrate import (
     fit_isotonic,
     fit_sigmoid,
 )
+from holdfast.models.prior import offset
 
 
 def draw(true, n=6000, seed=0):
@@ -50,11 +51,48 @@ def test_a_step_gets_an_isotonic():
     assert choice.calibrator.probability(np.array([-4.0, 2.0])) == pytest.approx([0.05, 0.4], abs=0.06)
 
 
-def test_too_few_churners_leave_the_margin_alone():
-    margin, y = draw(lambda m: expit(m - 4), n=800)
-    y[:] = 0
-    y[: MIN_POSITIVES - 1] = 1
-    assert choose_calibrator(margin, y).calibrator == Identity()
+def few(intercept, n=800, churners=MIN_POSITIVES - 1, seed=0):
+    """Few churners, with margins that are right up to ``intercept``."""
+    rng = np.random.default_rng(seed)
+    margin = rng.normal(0, 1.5, n)
+    y = np.zeros(n)
+    y[rng.choice(n, churners, replace=False, p=np.exp(margin) / np.exp(margin).sum())] = 1
+    return margin + offset(margin, y)[0] + intercept, y
+
+
+def test_with_few_churners_a_wrong_level_is_moved_and_the_slope_is_left():
+    """As of a model that weighed the classes."""
+    margin, y = few(3.6)
+    choice = choose_calibrator(margin, y)
+    assert choice.calibrator.slope == 1
+    assert choice.calibrator.probability(margin).sum() == pytest.approx(y.sum())
+    assert set(choice.log_loss) == {"identity", "sigmoid"}
+    assert choice.log_loss[choice.calibrator.kind] < choice.log_loss["identity"] - 0.2
+
+
+@pytest.mark.parametrize("churners", [1, 2, 10, MIN_POSITIVES - 1])
+def test_with_few_churners_a_level_that_may_be_right_is_left(churners):
+    for seed in range(3):
+        assert choose_calibrator(*few(0.0, churners=churners, seed=seed)).calibrator == Identity()
+
+
+def test_without_a_churner_there_is_nothing_to_go_by():
+    margin, y = few(0.0)
+    choice = choose_calibrator(margin, np.zeros(len(y)))
+    assert choice.calibrator == Identity()
+    assert set(choice.log_loss) == {"identity"}
+
+
+@pytest.mark.parametrize("rows", [3, 7, 49])
+def test_isotonic_margins_rise_where_they_are_one_step_of_rounding_apart(rows):
+    for low in np.random.default_rng(0).normal(-3, 1, 50):
+        steps = low, np.nextafter(low, np.inf), np.nextafter(np.nextafter(low, np.inf), np.inf)
+        margin = np.repeat(steps, rows)
+        y = np.repeat([0.0, 1.0, 1.0], rows)
+        y[[0, rows]] = 1, 0  # three rates, none of them pooled
+        fitted = fit_isotonic(margin, y)
+        assert np.isin(fitted.margins, steps).all()
+        assert calibrator_from_json(fitted.to_json()) == fitted
 
 
 def test_a_customers_rows_share_a_fold():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
 from holdfast.errors import ConfigError, DataError, StoreError
 from holdfast.models.encode import Encoder
+from holdfast.models.registry import make_estimator
 
 TWO = FeatureSchema(
     (FeatureSpec("amount", "number", "amount", "amount"), FeatureSpec("plan", "category", "plan", "plan"))
@@ -24,7 +25,7 @@ def two(amount, plan):
 
 
 def test_codes_are_sorted_levels_and_null_and_unseen_are_missing():
-    encoder = Encoder.fit(two([1, 2, 3], ["b", "a", None]), TWO, min_count=1)
+    encoder = Encoder.fit(two([1, None, 3], ["b", "a", None]), TWO, min_count=1)
     x = encoder.transform(two([None, 2.5, float("inf"), -1], ["a", "b", None, "zzz"]))
     assert x.dtype == np.float32
     assert np.array_equal(
@@ -46,7 +47,7 @@ def test_rare_levels_share_one_code_and_the_most_frequent_are_kept():
 
 
 def test_one_hot_for_few_levels():
-    table = two(range(6), ["a", "b", "c", "a", "b", None])
+    table = two(range(8), ["a", "b", "c", "a", "b", "c", None, None])
     encoder = Encoder.fit(table, TWO, min_count=2, one_hot_max=3)
     assert encoder.names == ("amount", "plan=a", "plan=b", "plan=c")
     assert encoder.categorical == ()
@@ -55,6 +56,39 @@ def test_one_hot_for_few_levels():
     assert x[0].tolist() == [0, 0, 1, 0]
     assert np.isnan(x[1:, 1:]).all()
     assert Encoder.fit(table, TWO, min_count=2, one_hot_max=2).categorical == (1,)
+
+
+def test_where_training_had_no_nulls_the_middle_stands_for_one():
+    table = two([7, 1, 5, 3], ["b", "a", "b", "b"])
+    encoder = Encoder.fit(table, TWO, min_count=1)
+    nothing = two([None, float("nan"), float("inf")], [None, "never", "a"])
+    assert encoder.transform(nothing).tolist() == [[3, 1], [3, 1], [3, 0]]
+    hot = Encoder.fit(table, TWO, min_count=1, one_hot_max=2)
+    assert hot.transform(nothing).tolist() == [[3, 0, 1], [3, 0, 1], [3, 1, 0]]
+    few = Encoder.fit(two([7, 1, None, 3], ["b", "a", "b", None]), TWO, min_count=2)
+    assert few.transform(two([None], [None])).tolist() == [[3, 1]]
+    rare = Encoder.fit(two(range(5), list("bbbac")), TWO, min_count=2)
+    assert rare.transform(two([None], ["never"])).tolist() == [[2, 1]]  # the code that a and c share
+
+
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm"])
+def test_what_training_never_saw_moves_nobody_to_an_end(name):
+    """A booster alone sends a null it never saw to one side of every split."""
+    rng = np.random.default_rng(0)
+    amount, plan = rng.uniform(5, 10, 4000), rng.choice(list("abcdefghij"), 4000)
+    risk = 1 / (1 + np.exp(-(amount - 7.5) - (plan < "d")))
+    y = (rng.uniform(size=4000) < risk).astype(float)
+    encoder = Encoder.fit(two(amount, plan), TWO)
+    model = make_estimator(name, {"rounds": 40}).fit(
+        encoder.transform(two(amount, plan)), y, seed=1, categorical=encoder.categorical
+    )
+    usual = np.median(amount)
+    null, middle, low, high = (
+        model.margin(encoder.transform(two([value] * 10, list("abcdefghij")))) for value in (None, usual, 5, 10)
+    )
+    assert np.all(np.abs(null - middle) < 0.2 * (high - low))
+    plans = model.margin(encoder.transform(two([usual] * 12, [*"abcdefghij", "new", None])))
+    assert plans[:10].min() <= plans[10] == plans[11] <= plans[:10].max()
 
 
 def test_several_rare_levels_are_one_column_of_that_name():
@@ -87,7 +121,7 @@ def test_types_that_can_be_cast_are_and_the_rest_is_refused_by_name():
 
 
 def test_columns_may_come_in_any_order_with_others_and_in_chunks():
-    encoder = Encoder.fit(two([1, 2], ["a", "b"]), TWO, min_count=1)
+    encoder = Encoder.fit(two([1, None], ["a", "b"]), TWO, min_count=1)
     table = pa.concat_tables([two([1], ["b"]), two([None], ["a"])]).append_column("z", pa.array([0, 0]))
     assert np.array_equal(
         encoder.transform(table.select(["z", "plan", "amount"])), [[1, 1], [np.nan, 0]], equal_nan=True
@@ -123,7 +157,13 @@ def test_any_text_round_trips_through_json(seen, later, one_hot_max, min_count, 
     assert np.array_equal(again.transform(rows), x, equal_nan=True)
     assert encoder.levels["plan"].size <= max_levels
     unknown = np.array([v not in set(seen) - {None} for v in later])
-    assert np.isnan(x[unknown, 1:]).all()
+    missing = encoder.levels["plan"].missing
+    if missing is None:
+        assert np.isnan(x[unknown, 1:]).all()
+        assert seen.count(None) >= min_count or not set(seen) - {None}
+    else:
+        hot = x[unknown, 1 + missing] == 1 if encoder.levels["plan"].one_hot else x[unknown, 1] == missing
+        assert hot.all()
     assert not np.isnan(x[~unknown, 1:]).any()
 
 

@@ -72,8 +72,8 @@ def test_no_training_label_is_known_after_its_test_cutoff(
         if months is not None:
             assert min(fold.train) >= first - timedelta(days=31 * months)
     for fold in split.folds:
-        # what the model is chosen by was itself known when the final test began
-        assert max(known[c] for c in fold.test) <= min(split.final.test)
+        # what the model is chosen and calibrated by was itself known, and the embargo over, when the final test began
+        assert max(known[c] for c in fold.test) + timedelta(days=embargo) <= min(split.final.test)
     require_purged(split, known)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import lightgbm as lgb
 import numpy as np
 import pyarrow as pa
@@ -12,11 +14,16 @@ from training_world import CUSTOMERS, SCHEMA, rows_at, section, training_rows, w
 
 from holdfast.config.learning import EstimatorConfig
 from holdfast.errors import ConfigError, DataError
+from holdfast.evaluation.ranking import roc_auc
 from holdfast.models.calibrate import choose_calibrator
 from holdfast.models.registry import make_estimator
 from holdfast.training.candidates import (
+    Candidate,
     EncodedFolds,
+    Setting,
     best,
+    best_without,
+    chosen_without,
     class_weights,
     cross_calibrated,
     fit,
@@ -24,7 +31,8 @@ from holdfast.training.candidates import (
     with_params,
 )
 from holdfast.training.comparison import compare
-from holdfast.training.rows import FoldPlan, TrainingRows
+from holdfast.training.rows import Fold, FoldPlan, TrainingRows
+from holdfast.training.tuning import _best_line_loss
 
 FEW = EstimatorConfig(params={"rounds": 5})
 MADE = make_estimator("xgboost", FEW.params)
@@ -45,7 +53,8 @@ def test_a_fold_is_encoded_without_its_test_rows():
     assert "novel" not in before.encoder.levels["plan"].level
     assert "novel" in after.encoder.levels["plan"].level
     columns = [i for i, name in enumerate(before.encoder.names) if name.startswith("plan")]
-    assert np.isnan(folds[1].test[:, columns]).all()  # unknown, not a column of its own
+    known = np.unique(folds[1].x[:, columns], axis=0)
+    assert all(row in known.tolist() for row in folds[1].test[:, columns].tolist())  # no column or code of its own
     assert not np.isnan(folds[1].x[:, columns]).any()
 
 
@@ -251,3 +260,68 @@ def test_a_feature_that_is_all_null_says_nothing(name):
     fitted = fit(empty, plan.final.train, SCHEMA, make_estimator(name), EstimatorConfig(), seed=1)
     x = fitted.encoder.transform(empty.take(rows_at(5)))
     assert np.abs(fitted.encoder.collapse(fitted.model.contributions(x)[:, :-1])[:, 1]).max() < 1e-6
+
+
+# -- choosing without a fold
+
+
+def settings_with(losses):
+    return [Setting("lightgbm", EstimatorConfig(params={"rounds": k + 1}), tuple(row)) for k, row in enumerate(losses)]
+
+
+def test_a_fold_has_no_say_in_its_own_setting():
+    rng = np.random.default_rng(0)
+    losses, sizes = rng.normal(size=(30, 5)), [10, 200, 30, 7, 100]
+    picked = best_without(settings_with(losses), sizes)
+    for k in range(5):
+        others = [j for j in range(5) if j != k]
+        assert picked[k].config.params["rounds"] == 1 + np.argmin(losses[:, others] @ np.array(sizes)[others])
+        for own in (rng.normal(size=30), 1e300 * rng.normal(size=30), np.full(30, np.inf)):
+            changed = losses.copy()
+            changed[:, k] = own
+            assert best_without(settings_with(changed), sizes)[k].config == picked[k].config
+    assert len({s.config.params["rounds"] for s in picked}) > 1
+    assert best_without(settings_with(np.ones((3, 2))), [1, 1])[0].config.params["rounds"] == 1
+
+
+def test_each_fold_is_predicted_and_calibrated_by_its_own_setting():
+    """Weighing takes margins far off: a calibrator of another setting's would be badly wrong."""
+    folds = EncodedFolds(training_rows(), SCHEMA, walking(timed=False))
+    plain, weighed = (EstimatorConfig(params={"rounds": 5}, imbalance=(way,)) for way in ("none", "balanced"))
+    settings = [Setting("xgboost", plain, (0.1, 0.2)), Setting("xgboost", weighed, (0.2, 0.1))]
+    a, b = (out_of_fold(folds, "xgboost", config, seed=1, threads=1) for config in (plain, weighed))
+    y, customers = folds.rows.y[a.rows], folds.rows.customers[a.rows]
+    wanted = np.where(a.fold == 0, cross_calibrated(b, y, customers), cross_calibrated(a, y, customers))
+    for known in ([], [a], [a, b]):
+        np.testing.assert_array_equal(chosen_without(folds, settings, known, seed=1, threads=1), wanted)
+    one = chosen_without(folds, settings[:1], [a], seed=1, threads=1)
+    np.testing.assert_array_equal(one, cross_calibrated(a, y, customers))
+
+
+def test_the_luckiest_of_many_that_know_nothing_looks_good_only_where_it_was_chosen():
+    rows, plan = training_rows(), walking(timed=False)
+    group = np.arange(len(rows)) % CUSTOMERS % 5
+    parts = [Fold(f"{k}", np.flatnonzero(group != k), np.flatnonzero(group == k)) for k in range(5)]
+    folds = EncodedFolds(rows, SCHEMA, replace(plan, folds=parts))
+    numbers, sizes = np.concatenate([f.test for f in parts]), [len(f.test) for f in parts]
+    fold, y, customers = group[numbers], rows.y[numbers], rows.customers[numbers]
+
+    def auc(p):
+        return np.mean([roc_auc(y[fold == k], p[fold == k]) for k in range(5)])
+
+    naive, honest = [], []
+    for draw in range(20):
+        margins = np.random.default_rng(draw).normal(size=(40, len(y)))
+        losses = [[_best_line_loss(m[fold == k], y[fold == k]) for k in range(5)] for m in margins]
+        settings = settings_with(losses)
+        needed = (*best_without(settings, sizes), min(settings, key=lambda s: sum(s.losses)))
+        candidates = []
+        for s, m in zip(settings, margins, strict=True):
+            if s in needed:
+                choice = choose_calibrator(m, y, clusters=customers)
+                candidates.append(Candidate(s.name, s.config, MADE, numbers, m, fold, choice, sum(s.losses)))
+        naive.append(auc(best(candidates).margin))
+        honest.append(auc(chosen_without(folds, settings, candidates, seed=1, threads=1)))
+    error = np.std(honest, ddof=1) / np.sqrt(len(honest))
+    assert np.mean(naive) > 0.515
+    assert np.mean(honest) < 0.5 + 3 * error < 0.515

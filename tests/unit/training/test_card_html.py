@@ -176,7 +176,9 @@ def test_a_reconstructed_history():
         html(card_data(timed=False, dataset={"history": "reconstructed", "reconstructed_why": "one extract."}), {})
     )
     assert "reconstructed, not recorded: one extract." in page.text
-    assert "each of a customer that its model never saw" in page.text
+    assert (
+        "each of a customer that its model never saw, with the settings that did best on other customers" in page.text
+    )
 
 
 def test_it_stays_small():

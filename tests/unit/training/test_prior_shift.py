@@ -130,3 +130,18 @@ def test_too_few_months_or_no_time_leave_the_calibrator_alone():
         assert why in found.why
         assert found.applied_to(chosen.calibration.calibrator) is chosen.calibration.calibrator
         assert set(found.to_json()) == {"applied", "why"}
+
+
+@pytest.mark.parametrize(("label", "who"), [(1, "churners"), (0, "customers who stayed")])
+def test_too_few_of_a_class_to_leave_customers_out_leave_the_calibrator_alone(label, who):
+    """Two churners: whoever leaves one out cannot fit a model on the others."""
+    rows, plan = company(np.zeros(MONTHS)), plan_of()
+    chosen = out_of_fold(
+        EncodedFolds(rows, rows.schema, plan), "logistic", section().estimators["logistic"], seed=1, threads=1
+    )
+    labels = np.full(len(rows.y), 1 - label, dtype=np.int8)
+    labels[:2] = label
+    rare = TrainingRows(rows.table.set_column(2, "label", pa.array(labels)), rows.schema)
+    found = prior_shift(rare, plan, rare.schema, chosen, seed=1)
+    assert found == PriorShift(False, f"too few {who} (2) to predict each customer by a model of the others")
+    assert shift_again(found, rare, plan, Identity(), np.zeros(len(plan.final.test))) is found

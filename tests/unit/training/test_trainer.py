@@ -8,6 +8,8 @@ from training_world import CUSTOMERS, CUTOFFS, FACTS, SCHEMA, rows_at, section, 
 
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.evaluation.intervals import evaluate
+from holdfast.training import tuning
+from holdfast.training.candidates import EncodedFolds, cross_calibrated, out_of_fold
 from holdfast.training.rows import TrainingRows
 from holdfast.training.trainer import train
 
@@ -101,6 +103,26 @@ def test_grouped_by_customer_every_row_is_predicted_by_a_model_without_that_cust
     # the kept model has seen them all, and would look better than it is
     seen = evaluate(rows.y, found.bundle.predict(rows.table), metrics=("log_loss",), replicates=0)
     assert seen["log_loss"].value < found.measured.evaluation["log_loss"].value
+
+
+def test_grouped_by_customer_a_fold_is_measured_with_what_the_other_folds_chose(monkeypatch):
+    """Here each fold would choose another estimator: what it is measured with is then the other fold's."""
+    losses = {"xgboost": (0.1, 0.3), "logistic": (0.2, 0.1)}
+    monkeypatch.setattr(tuning, "_losses", lambda folds, found: losses[found.name])
+    rows = training_rows()
+    found = trained(rows, timed=False)
+    folds, config = EncodedFolds(rows, SCHEMA, walking(timed=False)), section()
+    by = {name: out_of_fold(folds, name, config.estimators[name], seed=config.seed, threads=1) for name in losses}
+    p = {name: cross_calibrated(c, rows.y[c.rows], rows.customers[c.rows]) for name, c in by.items()}
+    first = by["xgboost"].fold == 0
+    np.testing.assert_array_equal(found.measured.p, np.where(first, p["logistic"], p["xgboost"]))
+    # what serves was chosen on all folds, and it is with its own figures that those without end-state columns compare
+    chosen = found.bundle.provenance.estimator
+    assert chosen == min(by, key=lambda name: by[name].log_loss)
+    at = by[chosen].rows
+    own = evaluate(rows.y[at], p[chosen], rows.customers[at], metrics=("roc_auc",), replicates=50, seed=config.seed)
+    assert found.metrics["end_state"]["with"]["roc_auc"] == own["roc_auc"].to_json()
+    assert found.metrics["end_state"]["with"]["roc_auc"] != found.metrics["test"]["metrics"]["roc_auc"]
 
 
 def test_the_best_candidate_is_kept_and_all_are_listed():

@@ -15,7 +15,7 @@ from holdfast.config.learning import EstimatorConfig, Tuning
 from holdfast.errors import StoreError
 from holdfast.models.calibrate import CalibratorChoice, Identity
 from holdfast.models.registry import make_estimator
-from holdfast.training import tuning
+from holdfast.training import trainer, tuning
 from holdfast.training.candidates import Candidate, EncodedFolds, out_of_fold
 from holdfast.training.journal import Journal
 from holdfast.training.trainer import train
@@ -191,13 +191,13 @@ def test_weighing_does_not_look_like_an_error_to_pruning():
 
 
 class Clock:
-    """A second passes whenever it is looked at."""
+    """A second, or a step, passes whenever it is looked at."""
 
-    def __init__(self):
-        self.now = 0.0
+    def __init__(self, step=1.0):
+        self.now, self.step = 0.0, step
 
     def __call__(self):
-        self.now += 1
+        self.now += self.step
         return self.now
 
 
@@ -214,11 +214,10 @@ def test_the_time_is_for_all_searches_together_and_shared(folds, quick, caplog):
 
 def test_time_that_one_leaves_is_the_nexts(folds, quick):
     few = CONFIG.model_copy(update={"search": {"l2": (1, 5)}})
-    alone = search(folds, configured(1000, seconds=100), threads=1, clock=Clock()).stopped_by[0]["trials"]
-    none = EstimatorConfig()
-    found = search(
-        folds, configured(1000, estimators={"logistic": none, "lightgbm": few}, seconds=100), threads=1, clock=Clock()
-    )
+    budget = {"seconds": 100, "pruning": False}
+    alone = search(folds, configured(1000, **budget), threads=1, clock=Clock()).stopped_by[0]["trials"]
+    both = {"logistic": EstimatorConfig(), "lightgbm": few}
+    found = search(folds, configured(1000, estimators=both, **budget), threads=1, clock=Clock())
     assert abs(found.stopped_by[0]["trials"] - alone) <= 2  # what has no search space takes no share
 
 
@@ -227,6 +226,94 @@ def test_time_runs_out_between_folds_and_the_params_given_were_tried(folds, quic
     assert found.candidates[0].config.params == {"rounds": 5}
     assert len(quick) <= 2
     assert found.trials == []
+
+
+def test_the_params_given_take_of_the_time(folds, quick, monkeypatch):
+    clock, made_up = Clock(), tuning.out_of_fold
+
+    def slow(*args, after=None, **rest):
+        clock.now += 95 * (after is None)  # the params given
+        return made_up(*args, **rest, **({} if after is None else {"after": after}))
+
+    monkeypatch.setattr(tuning, "out_of_fold", slow)
+    found = search(folds, configured(1000, seconds=100, pruning=False), threads=1, clock=clock)
+    assert (found.trials, found.stopped_by[0]["stopped_by"]) == ([], "seconds")
+
+
+@pytest.fixture
+def timed(folds, quick, tmp_path):
+    """A search with a journal, by a clock of its own; ``dies`` is the trial at which it is killed."""
+
+    class Killed(BaseException):
+        pass
+
+    def run(trials=1000, seconds=100, estimators=None, dies=None):
+        def progress(said):
+            if dies is not None and f"trial {dies} " in said:
+                raise Killed
+
+        config = configured(trials, estimators=estimators, seconds=seconds, pruning=False)
+        quick.clear()
+        try:
+            return search(
+                folds, config, threads=1, folder=tmp_path, identity=IDENTITY, progress=progress, clock=Clock()
+            )
+        except Killed:
+            return None
+
+    return run
+
+
+def test_a_search_that_its_seconds_ended_is_not_gone_on_with(timed, quick, tmp_path):
+    both = {"lightgbm": CONFIG, "xgboost": CONFIG}
+    first = timed(estimators=both)
+    assert [s["stopped_by"] for s in first.stopped_by] == ["seconds"] * 2
+    written = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for trials in (1000, 2000):  # it is time that it lacked
+        again = timed(trials, estimators=both)
+        assert (again.trials, again.stopped_by, again.settings) == (first.trials, first.stopped_by, first.settings)
+        for one, other in zip(first.candidates, again.candidates, strict=True):
+            assert one.config == other.config
+            np.testing.assert_array_equal(one.margin, other.margin)
+        assert len(quick) <= 4  # the params given, and the best
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == written
+
+
+def test_more_seconds_go_on_and_as_many_as_before_end_where_they_did(timed):
+    first, more = timed(), timed(seconds=200)
+    assert len(more.trials) > len(first.trials) + 5
+    assert more.trials[: len(first.trials)] == first.trials
+    assert timed().trials == first.trials
+    assert timed(seconds=200).trials == more.trials
+    assert (n := len(timed(4).trials)) == 4
+    assert timed(n).stopped_by[0]["stopped_by"] == "trials"
+
+
+def test_a_search_that_others_no_longer_share_the_seconds_with_goes_on(timed):
+    both = {"lightgbm": CONFIG, "xgboost": CONFIG}
+    shared, alone = timed(estimators=both).stopped_by[0]["trials"], timed().stopped_by[0]["trials"]
+    assert alone > shared + 5
+    assert timed(estimators=both).stopped_by[0]["trials"] == shared
+
+
+def test_a_killed_search_has_the_seconds_that_it_had_left(timed, quick, tmp_path):
+    alone = timed()
+    (journal,) = tmp_path.iterdir()
+    for dies in (2, 9):
+        journal.unlink()
+        timed(dies=dies)
+        found = timed()
+        assert abs(len(found.trials) - len(alone.trials)) <= 2
+        assert len(quick) <= 1 + len(alone.trials) - (dies - 1) + 3
+        shared = min(len(found.trials), len(alone.trials))
+        assert found.trials[:shared] == alone.trials[:shared]
+
+
+def test_a_killed_search_of_several_shares_what_is_left(timed):
+    both = {"lightgbm": CONFIG, "xgboost": CONFIG}
+    assert timed(estimators=both, seconds=200, dies=9) is None
+    first, second = timed(estimators=both, seconds=200).stopped_by
+    assert abs(first["trials"] - second["trials"]) <= 2
 
 
 # -- stopped and going on
@@ -276,10 +363,31 @@ def test_what_a_trial_depends_on_has_a_journal_of_its_own(folds, quick, tmp_path
     assert run(configured(2, seed=4)) == 2
     assert run(configured(2, pruning=False)) == 3
     assert run(configured(2, estimators={"lightgbm": other})) == 4
-    assert run(configured(2), {"dataset_id": "e"}) == 5
+    assert run(configured(2), {"dataset_id": "d", "code": "2"}) == 5
+    # nobody goes on from the journals of a dataset that there is a newer one of
+    assert run(configured(2), {"dataset_id": "e"}) == 1
+    assert run(configured(0), {"dataset_id": "f"}) == 0
 
 
-@pytest.mark.parametrize("content", [b"no journal\n", b'{"op_code": 99}\n', b"\xff\xfe\n[]\n"])
+@pytest.mark.parametrize(
+    "end", [b"garbage\n", b"\n", b"\n\n\xff\xfe\n", b"[1]\n7\n", b'{"op_code": 4, "stu', b"\0" * 99]
+)
+def test_what_is_no_line_at_the_end_of_a_journal_is_cut_off(folds, quick, tmp_path, end):
+    def run(trials):
+        return search(folds, configured(trials), threads=1, folder=tmp_path, identity=IDENTITY)
+
+    run(3)
+    (journal,) = tmp_path.iterdir()
+    content = journal.read_bytes()
+    journal.write_bytes(content + end)
+    again = run(5)
+    assert len(quick) <= 1 + 3 + 1 + 2 + 1  # the three were not tried again
+    assert again.trials == search(folds, configured(5), threads=1).trials
+    assert journal.read_bytes().startswith(content)
+    assert len(Journal(journal).read()) == 5
+
+
+@pytest.mark.parametrize("content", [b"no journal\n{}\n", b'{"op_code": 99}\n', b"\xff\xfe\n{}\n"])
 def test_a_journal_that_cannot_be_read_is_begun_anew(folds, quick, tmp_path, content, caplog):
     whole = search(folds, configured(3), threads=1, folder=tmp_path, identity=IDENTITY)
     (journal,) = tmp_path.iterdir()
@@ -317,3 +425,46 @@ def test_a_tuned_training_gives_the_same_bundle_killed_or_not(tmp_path):
     assert plain.metrics["tuning"] == [
         {"estimator": "lightgbm", "imbalance": "none", "stopped_by": "trials", "trials": 7}
     ]
+
+
+def test_a_tuned_training_that_its_seconds_ended_gives_the_same_bundle_again(tmp_path, monkeypatch):
+    """However fast the second run is, and whether the first was killed in the end."""
+    config = section(
+        tuning={"trials": 1000, "seconds": 60},
+        estimators={"lightgbm": {"search": {"rounds": [2, 9]}}},
+        prior_shift=False,
+    )
+    clocks = iter([Clock(), Clock(step=9), Clock(step=0.01)])
+
+    def trained():
+        clock = next(clocks)
+        monkeypatch.setattr(trainer, "search", lambda *args, **rest: search(*args, **rest, clock=clock))
+        return train(
+            training_rows(), walking(timed=False), config, FACTS, threads=1, journals=tmp_path,
+            reference=lambda *_: {"histograms": {}},
+        )  # fmt: skip
+
+    first, slower, faster = trained(), trained(), trained()
+    assert first.metrics["tuning"][0]["stopped_by"] == "seconds"
+    assert first.metrics["tuning"][0]["trials"] > 3
+    assert first.metrics == slower.metrics == faster.metrics
+    assert first.bundle.sha256 == slower.bundle.sha256 == faster.bundle.sha256
+
+
+# -- what the folds' own figures are of, where they are the test
+
+
+def test_every_setting_that_was_tried_to_the_end_is_handed_on(folds, counted, tmp_path):
+    estimators = {"lightgbm": CONFIG, "logistic": EstimatorConfig()}
+    config = configured(12, estimators=estimators)
+    found = search(folds, config, threads=1, folder=tmp_path, identity=IDENTITY)
+    complete = [t for t in found.trials if t["state"] == "complete"]
+    assert len(complete) < 12
+    assert [s.config.params for s in found.settings] == [{"rounds": 5}, {}, *(t["params"] for t in complete)]
+    assert all(len(s.losses) == len(folds) for s in found.settings)
+    again = search(folds, config, threads=1, folder=tmp_path, identity=IDENTITY)
+    assert again.settings == found.settings  # also those from the journal
+    tried = found.settings[-1]
+    one = out_of_fold(folds, tried.name, tried.config, seed=3, threads=1)
+    for k, loss in enumerate(tried.losses):
+        assert loss == tuning._best_line_loss(one.margin[one.fold == k], folds.rows.y[one.rows[one.fold == k]])

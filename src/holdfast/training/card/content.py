@@ -36,7 +36,11 @@ def sections(card: CardData) -> list[Section]:
 
 def _unseen(card: CardData) -> Iterator[Block]:
     test = card.metrics["test"]
-    where = "later than any it was trained on" if card.timed else "each of a customer that its model never saw"
+    where = (
+        "later than any it was trained on"
+        if card.timed
+        else "each of a customer that its model never saw, with the settings that did best on other customers"
+    )
     fitted_again = (
         " They are of the model before it was fitted again on everything that had matured (how it was made, below)."
         if "refit" in card.metrics
