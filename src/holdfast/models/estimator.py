@@ -66,15 +66,9 @@ class FittedModel(Protocol):
 
 
 class Estimator(Protocol):
-    """Settings of one kind of model; a frozen dataclass whose fields are its parameters.
-
-    Attributes
-    ----------
-    alone : its fits cannot run side by side, and wait for each other
-    """
+    """Settings of one kind of model; a frozen dataclass whose fields are its parameters."""
 
     name: ClassVar[str]
-    alone: ClassVar[bool]
 
     def fit(
         self,

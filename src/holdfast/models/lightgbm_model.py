@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import lightgbm as lgb
@@ -24,9 +26,32 @@ if TYPE_CHECKING:
 FEW_ROWS = 256
 
 
-_ALONE = threading.Lock()
-"""Every call sets the library's one number of threads. A call that runs meanwhile has buffers for another number, and
-writes past their ends: with folds fitted side by side, the process died now and then."""
+class _SameThreads:
+    """Lets calls with one number of threads run side by side; one with another number waits for them to end.
+
+    Every call sets the library's one number of threads. One that runs meanwhile has buffers for another number, and
+    writes past their ends: with folds fitted and predicted side by side, the process died now and then.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._number = self._running = 0
+
+    @contextmanager
+    def __call__(self, number: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running or self._number == number)
+            self._number = number
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+
+_with_threads = _SameThreads()
 
 
 @dataclass(frozen=True)
@@ -48,7 +73,6 @@ class LightGBM:
     """
 
     name: ClassVar[str] = "lightgbm"
-    alone: ClassVar[bool] = True
 
     rounds: int = 300
     learning_rate: float = 0.05
@@ -101,7 +125,7 @@ class LightGBM:
         train = lgb.Dataset(
             data.x, data.y, weight=data.weight, categorical_feature=list(data.categorical), params=params
         )
-        with _ALONE:
+        with _with_threads(threads):
             text = lgb.train(params, train, self.rounds).model_to_string()
         return LightGBMModel(_model_text(text).encode())
 
@@ -121,8 +145,7 @@ class LightGBMModel(ModelFile):
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        with _ALONE:
-            self._booster = lgb.Booster(model_str=data.decode())
+        self._booster = lgb.Booster(model_str=data.decode())
         self.n_features: int = int(self._booster.num_feature())
         self.rounds: int = int(self._booster.num_trees())
 
@@ -139,9 +162,15 @@ class LightGBMModel(ModelFile):
         matrix = check_matrix(x, self.n_features)
         if not len(matrix):
             return np.empty((0, self.n_features + 1) if "pred_contrib" in kind else 0, dtype=np.float64)
-        threads = 1 if len(matrix) <= FEW_ROWS else os.cpu_count() or 1
-        with _ALONE:
-            return np.asarray(self._booster.predict(matrix, num_threads=threads, **kind), dtype=np.float64)
+        with _with_threads(1):  # several of one are not kept waiting by fits of one
+            if len(matrix) <= FEW_ROWS:
+                return self._part(matrix, kind)
+            threads = os.cpu_count() or 1
+            with ThreadPoolExecutor(threads) as pool:
+                return np.concatenate(list(pool.map(partial(self._part, kind=kind), np.array_split(matrix, threads))))
+
+    def _part(self, matrix: Matrix, kind: dict[str, bool]) -> FloatArray:
+        return np.asarray(self._booster.predict(matrix, num_threads=1, **kind), dtype=np.float64)
 
     def margin(self, x: Matrix) -> FloatArray:
         return self._predict(x, raw_score=True)

@@ -92,7 +92,6 @@ class Logistic:
     """
 
     name: ClassVar[str] = "logistic"
-    alone: ClassVar[bool] = False
 
     l2: float = 10.0
 

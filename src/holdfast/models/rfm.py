@@ -67,7 +67,6 @@ class RFM:
     """
 
     name: ClassVar[str] = "rfm"
-    alone: ClassVar[bool] = False
 
     bins: int = 5
     smoothing: float = 20.0

@@ -42,7 +42,6 @@ class XGBoost:
     """
 
     name: ClassVar[str] = "xgboost"
-    alone: ClassVar[bool] = False
 
     rounds: int = 300
     learning_rate: float = 0.05

@@ -246,9 +246,8 @@ def out_of_fold(
     made = estimator or make_estimator(name, config.params)
     rows = folds.rows
     margin, y = np.zeros(0), np.zeros(0)
-    beside = 1 if made.alone else min(threads, len(folds))
-    each = max(1, threads // beside)  # where folds are fewer than threads, none of these is idle
-    with ThreadPoolExecutor(beside) as pool:
+    each = max(1, threads // len(folds))  # where folds are fewer than threads, none of these is idle
+    with ThreadPoolExecutor(threads) as pool:
         waiting = [
             pool.submit(folds.fit_and_predict, k, made, config, seed=seed, threads=each) for k in range(len(folds))
         ]
