@@ -180,7 +180,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--root", type=Path, default=REPOSITORY, help="the folder that holds conf/")
     parser.add_argument("--scale", type=int, default=10, help="how many times as many customers to draw from")
     parser.add_argument("--seed", type=int, default=2007, help="of the larger company and of the redraws")
-    parser.add_argument("--redraws", type=int, default=1000)
+    parser.add_argument("--redraws", type=int, default=3000, help="so many that the coverage is known to half a point")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--work", type=Path, help="keep the companies here, and use them again")
     parser.add_argument("--quick", action="store_true", help="scale 3, 100 redraws; coverage is shown, not judged")

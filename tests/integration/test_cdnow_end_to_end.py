@@ -64,10 +64,10 @@ def test_the_snapshots_are_the_known_ones(dataset: Dataset) -> None:
     assert dataset.manifest.schema.end_state == []
 
 
-@pytest.mark.parametrize("cutoff", ["1998-01-01", "1998-04-01"])  # benchmarks/cdnow.py has all four
 def test_trained_on_purged_earlier_cutoffs_it_reaches_what_honest_models_reach(
-    opened: Callable[..., Workspace], cutoff: str
+    opened: Callable[..., Workspace],
 ) -> None:
+    cutoff = "1998-04-01"  # benchmarks/cdnow.py has all four
     workspace = opened(f"data.cutoffs.last={cutoff}", "training.folds.test_cutoffs=1")
     trained = train(workspace, dataset=build(workspace))
     n, _, least = KNOWN[cutoff]

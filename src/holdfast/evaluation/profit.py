@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import isotonic_regression
 from scipy.special import betainc
 
 from holdfast.evaluation.arrays import FloatArray, dot, refuse
@@ -118,6 +117,8 @@ def roc_hull(steps: Steps) -> tuple[FloatArray, FloatArray]:
     -------
     churners, stayers : shares of each class at or above each corner's score, rising
     """
+    from scipy.optimize import isotonic_regression  # half a second to import, and few need it
+
     rows = np.diff(np.concatenate(([0.0], steps.rows, [steps.total])))
     gain = np.append(steps.gain, 0.0)
     there = rows > 0

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import isotonic_regression
 from scipy.special import expit
 
 from holdfast.errors import StoreError
@@ -165,6 +164,8 @@ def fit_isotonic(margin: FloatArray, y: FloatArray) -> Isotonic:
     A block of n rows without a churner is given ``1 / (n + 2)`` (the rule of succession), but no more than
     its neighbour; one of churners only, the mirror image.
     """
+    from scipy.optimize import isotonic_regression  # half a second to import, and few need it
+
     values, code = np.unique(margin, return_inverse=True)
     rows = np.bincount(code).astype(np.float64)
     positives = np.bincount(code, weights=y)

@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import isotonic_regression
 
 from holdfast.evaluation.arrays import FloatArray
 from holdfast.models.estimator import JsonModel, Matrix, check_matrix, check_training
@@ -100,6 +99,8 @@ class RFM:
         return RFMModel.of(_document(columns, float(intercept + np.cumsum(slopes * centre)[-1]), slopes, centre))
 
     def _evidence(self, x: Matrix, y: FloatArray, w: FloatArray, *, category: bool, direction: int) -> Column:
+        from scipy.optimize import isotonic_regression  # half a second to import, and few need it
+
         seen = x[np.isfinite(x)].astype(np.float64)
         if category:
             edges = np.unique(seen)

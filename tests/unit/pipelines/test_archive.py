@@ -14,7 +14,6 @@ from holdfast.pipelines.archive import archive
 from holdfast.pipelines.audit import recorded_splits, refusals_of
 from holdfast.pipelines.contest import evaluated_folder, unseen_file
 from holdfast.pipelines.models import list_versions, promote, rollback, show_version
-from holdfast.pipelines.train import train
 from holdfast.stores.offline import latest_dataset
 
 BEFORE = ["1", "1-evaluated"]
@@ -154,7 +153,17 @@ def test_training_removes_what_is_too_old(shop, opened):
 
 def test_the_folds_of_an_archived_version_are_audited_no_more(copied, opened):
     workspace = opened(copied)
-    train(opened(copied, "training.seed=9"))
+    first = workspace.state.champion("demo")
+    shutil.copytree(workspace.models / "1", workspace.models / "2")
+    workspace.state.record_version(
+        "demo",
+        2,
+        bundle_sha256="b2",
+        dataset_id=first.dataset_id,
+        estimator="xgboost",
+        path="models/2",
+        metrics=FIGURES,
+    )
     dataset = latest_dataset(workspace.var)
     assert [record.version for record in recorded_splits(workspace, dataset)] == [2, 1]
     lead(workspace, 2)
