@@ -47,7 +47,7 @@ SPARK = {
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
     "spark.executorEnv.PYTHONPATH": str(ROOT / "tests" / "conformance"),  # functions of tests run in executors
 }
 """A test's few rows are not worth many tasks, compiled plans or optimised machine code."""
