@@ -51,20 +51,6 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Setting:
-    """One of all that were tried on every fold.
-
-    Attributes
-    ----------
-    losses : (folds,) log loss of each fold by itself, after the best line through its margins
-    """
-
-    name: str
-    config: EstimatorConfig
-    losses: tuple[float, ...]
-
-
-@dataclass(frozen=True)
 class Fitted:
     """An encoder and a model fitted on the same rows."""
 
@@ -276,41 +262,6 @@ def cross_calibrated(candidate: Candidate, y: FloatArray, customers: IntArray) -
         choice = choose_calibrator(candidate.margin[~test], y[~test], clusters=customers[~test])
         found[test] = choice.calibrator.probability(candidate.margin[test])
     return found
-
-
-def best(candidates: Sequence[Candidate]) -> Candidate:
-    """The candidate with the least out-of-fold log loss."""
-    return min(candidates, key=Candidate.rank)
-
-
-def best_without(settings: Sequence[Setting], sizes: Sequence[int]) -> list[Setting]:
-    """For every fold, of so many rows, the setting with the least log loss on the others; the first of equals."""
-    total = np.array([s.losses for s in settings]) * np.array(sizes)
-    # without the fold, and not all less the fold: that would leave a rounding error of it
-    return [settings[int(np.delete(total, k, axis=1).sum(axis=1).argmin())] for k in range(len(sizes))]
-
-
-def chosen_without(
-    folds: EncodedFolds, settings: Sequence[Setting], known: Sequence[Candidate], *, seed: int, threads: int
-) -> FloatArray:
-    """(m,) probabilities of all folds' rows, each fold's by the setting that was best on the other folds.
-
-    The best setting of many is partly the luckiest: on the rows that chose it, it looks better than it is. Its
-    calibrator too is fitted on the other folds, on the margins of that same setting.
-
-    Parameters
-    ----------
-    known : candidates that need not be fitted again
-    """
-    found, p = list(known), np.zeros(sum(len(f.test) for f in folds.folds))
-    for k, setting in enumerate(best_without(settings, [len(f.test) for f in folds.folds])):
-        one = next((c for c in found if (c.name, c.config) == (setting.name, setting.config)), None)
-        if one is None:
-            one = out_of_fold(folds, setting.name, setting.config, seed=seed, threads=threads)
-            found.append(one)
-        at = one.fold == k
-        p[at] = cross_calibrated(one, folds.rows.y[one.rows], folds.rows.customers[one.rows])[at]
-    return p
 
 
 def with_params(config: EstimatorConfig, params: Mapping[str, Any]) -> EstimatorConfig:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ class Journal:
         """Optuna's trials, in order; none where there is no journal, or one that cannot be read."""
         if self.path is None:
             return []
-        try:
+        with _writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             _cut_torn_lines(self.path)
             try:
@@ -41,8 +43,6 @@ class Journal:
                 log.warning("%s cannot be read (%s): the search begins anew", self.path, error)
                 self.path.unlink()
                 self._study = _open(self.path)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
         return list(self._study.trials)
 
     def add(self, trial: Any) -> None:
@@ -55,11 +55,8 @@ class Journal:
         """
         if self._study is None:
             return
-        try:
+        with _writing(self.path):
             self._study.add_trial(trial)
-        except OSError as error:
-            assert self.path is not None
-            raise _unwritable(self.path, error) from error
 
     def stopped(self) -> dict[str, int]:
         """How many trials had finished when a budget had run out, by budget; empty where none has."""
@@ -75,11 +72,8 @@ class Journal:
         """
         if self._study is None:
             return
-        try:
+        with _writing(self.path):
             self._study.set_user_attr(STOPPED, {**self.stopped(), budget: trials})
-        except OSError as error:
-            assert self.path is not None
-            raise _unwritable(self.path, error) from error
 
 
 def remove_others(folder: Path, dataset_id: str) -> None:
@@ -92,10 +86,8 @@ def remove_others(folder: Path, dataset_id: str) -> None:
     """
     for path in folder.glob("*.log"):
         if not path.name.startswith(f"{dataset_id}-"):
-            try:
+            with _writing(path):
                 path.unlink(missing_ok=True)
-            except OSError as error:
-                raise _unwritable(path, error) from error
 
 
 class _Held:
@@ -140,7 +132,11 @@ def _is_object(line: bytes) -> bool:
         return False
 
 
-def _unwritable(path: Path, error: OSError) -> StoreError:
-    return StoreError(
-        f"cannot write the tuning journal {path}: {error.strerror}", fix="Check the disk and permissions."
-    )
+@contextmanager
+def _writing(path: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the tuning journal {path}: {error.strerror}", fix="Check the disk and permissions."
+        ) from error

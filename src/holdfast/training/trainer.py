@@ -22,8 +22,6 @@ from holdfast.training.candidates import (
     Candidate,
     EncodedFolds,
     Fitted,
-    best,
-    chosen_without,
     cross_calibrated,
     fit,
     out_of_fold,
@@ -33,6 +31,7 @@ from holdfast.training.comparison import compare
 from holdfast.training.measuring import CampaignOf, Measured, measure
 from holdfast.training.prior_shift import PriorShift, prior_shift, shift_again
 from holdfast.training.rows import FloatArray, Fold, FoldPlan, IntArray, TrainingRows, recorded
+from holdfast.training.selection import best, chosen_without
 from holdfast.training.tuning import search
 
 

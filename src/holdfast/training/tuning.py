@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,11 +21,10 @@ import numpy as np
 
 from holdfast.config.learning import EstimatorConfig, TrainingSection
 from holdfast.config.parameters import PARAMETERS
-from holdfast.evaluation.calibration import log_loss, logit_line
-from holdfast.models.calibrate import Identity, Sigmoid
-from holdfast.training.candidates import Candidate, EncodedFolds, Setting, out_of_fold, with_params
+from holdfast.training.candidates import Candidate, EncodedFolds, out_of_fold, with_params
 from holdfast.training.journal import Journal, remove_others
 from holdfast.training.rows import FloatArray
+from holdfast.training.selection import Setting, best_line_loss, losses_of
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +103,7 @@ def search(
     candidates: list[Candidate] = []
     trials: list[dict[str, Any]] = []
     stopped: list[dict[str, Any]] = []
-    settings = [Setting(c.name, c.config, _losses(folds, c)) for c in starts]
+    settings = [Setting(c.name, c.config, losses_of(folds, c)) for c in starts]
     waiting = sum(bool(c.config.search) for c in starts) if config.tuning.trials else 0
     left = config.tuning.seconds - (clock() - began)
     for start in starts:
@@ -185,7 +183,7 @@ class _Study:
         losses: dict[int, float] = {}
 
         def after(done: int, margin: FloatArray, y: FloatArray) -> None:
-            losses[done] = _best_line_loss(margin, y)
+            losses[done] = best_line_loss(margin, y)
             if done == len(self.folds):
                 return
             if self.config.tuning.pruning and self._behind(done, losses[done]):
@@ -200,7 +198,7 @@ class _Study:
                 self.folds, self.start.name, with_params(self.start.config, trial.params), seed=self.config.seed,
                 threads=self.threads, after=after,
             )  # fmt: skip
-            value, alone = found.log_loss, _losses(self.folds, found)
+            value, alone = found.log_loss, losses_of(self.folds, found)
             if self.found is None or value < self.found[1].log_loss:
                 self.found = len(self.trials), found
         except _Behind:
@@ -230,7 +228,7 @@ class _Study:
             return []
         y = self.folds.rows.y[start.rows]
         losses = {
-            done: _best_line_loss(start.margin[start.fold < done], y[start.fold < done])
+            done: best_line_loss(start.margin[start.fold < done], y[start.fold < done])
             for done in range(1, len(self.folds) + 1)
         }
         return [
@@ -280,26 +278,6 @@ class _Study:
             }
             for number, t in enumerate(self.trials)
         ]
-
-
-def _losses(folds: EncodedFolds, found: Candidate) -> tuple[float, ...]:
-    """Of each fold alone; 0 where it predicts nothing."""
-    parts = [(found.margin[at], folds.rows.y[found.rows[at]]) for at in (found.fold == k for k in range(len(folds)))]
-    return tuple(_best_line_loss(margin, y) if len(y) else 0.0 for margin, y in parts)
-
-
-def _best_line_loss(margin: FloatArray, y: FloatArray) -> float:
-    """Log loss after the best line through the margins, so that weighing the classes does not look like an error.
-
-    The base rate's where no rising line helps.
-    """
-    base = np.full(len(y), min(max(float(y.mean()), 1 / (len(y) + 2)), 1 - 1 / (len(y) + 2)))
-    if y.min() == y.max():
-        return log_loss(y, base)
-    intercept, slope = logit_line(margin, y)
-    if not (math.isfinite(intercept) and slope > 0):
-        return min(log_loss(y, base), log_loss(y, Identity().probability(margin)))
-    return log_loss(y, Sigmoid(intercept, slope).probability(margin))
 
 
 def _called(name: str, config: EstimatorConfig) -> str:

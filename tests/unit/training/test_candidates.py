@@ -20,10 +20,6 @@ from holdfast.models.registry import make_estimator
 from holdfast.training.candidates import (
     Candidate,
     EncodedFolds,
-    Setting,
-    best,
-    best_without,
-    chosen_without,
     class_weights,
     cross_calibrated,
     fit,
@@ -32,7 +28,7 @@ from holdfast.training.candidates import (
 )
 from holdfast.training.comparison import compare
 from holdfast.training.rows import Fold, FoldPlan, TrainingRows
-from holdfast.training.tuning import _best_line_loss
+from holdfast.training.selection import Setting, best, best_line_loss, best_without, chosen_without
 
 FEW = EstimatorConfig(params={"rounds": 5})
 MADE = make_estimator("xgboost", FEW.params)
@@ -312,7 +308,7 @@ def test_the_luckiest_of_many_that_know_nothing_looks_good_only_where_it_was_cho
     naive, honest = [], []
     for draw in range(20):
         margins = np.random.default_rng(draw).normal(size=(40, len(y)))
-        losses = [[_best_line_loss(m[fold == k], y[fold == k]) for k in range(5)] for m in margins]
+        losses = [[best_line_loss(m[fold == k], y[fold == k]) for k in range(5)] for m in margins]
         settings = settings_with(losses)
         needed = (*best_without(settings, sizes), min(settings, key=lambda s: sum(s.losses)))
         candidates = []

@@ -108,7 +108,7 @@ def test_grouped_by_customer_every_row_is_predicted_by_a_model_without_that_cust
 def test_grouped_by_customer_a_fold_is_measured_with_what_the_other_folds_chose(monkeypatch):
     """Here each fold would choose another estimator: what it is measured with is then the other fold's."""
     losses = {"xgboost": (0.1, 0.3), "logistic": (0.2, 0.1)}
-    monkeypatch.setattr(tuning, "_losses", lambda folds, found: losses[found.name])
+    monkeypatch.setattr(tuning, "losses_of", lambda folds, found: losses[found.name])
     rows = training_rows()
     found = trained(rows, timed=False)
     folds, config = EncodedFolds(rows, SCHEMA, walking(timed=False)), section()

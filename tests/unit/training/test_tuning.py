@@ -18,6 +18,7 @@ from holdfast.models.registry import make_estimator
 from holdfast.training import trainer, tuning
 from holdfast.training.candidates import Candidate, EncodedFolds, out_of_fold
 from holdfast.training.journal import Journal
+from holdfast.training.selection import best_line_loss
 from holdfast.training.trainer import train
 from holdfast.training.tuning import search
 
@@ -71,7 +72,7 @@ def quick(monkeypatch):
         rows = np.concatenate([f.test for f in folds.folds])
         fold = np.concatenate([np.full(len(f.test), k) for k, f in enumerate(folds.folds)])
         choice, made = CalibratorChoice(Identity(), {"identity": 0.0}), make_estimator(name, config.params)
-        return Candidate(name, config, made, rows, margin, fold, choice, tuning._best_line_loss(margin, y))
+        return Candidate(name, config, made, rows, margin, fold, choice, best_line_loss(margin, y))
 
     monkeypatch.setattr(tuning, "out_of_fold", made_up)
     return asked
@@ -140,7 +141,7 @@ def test_a_trial_behind_the_median_after_as_many_folds_is_given_up(folds, quick)
     assert all(t["state"] == "complete" for t in told[: tuning.TRIALS_BEFORE_PRUNING - 1])
     (start,) = search(folds, configured(0), threads=1).candidates
     y = folds.rows.y[start.rows]
-    by_fold = [tuning._best_line_loss(start.margin[start.fold <= k], y[start.fold <= k]) for k in range(len(folds))]
+    by_fold = [best_line_loss(start.margin[start.fold <= k], y[start.fold <= k]) for k in range(len(folds))]
     given = {"state": "complete", "log_loss_by_fold": by_fold}  # the params given count as a trial
     for t in told:
         before = [o for o in [given, *told[: t["number"]]] if o["state"] == "complete"]
@@ -181,10 +182,10 @@ def test_weighing_does_not_look_like_an_error_to_pruning():
     rng = np.random.default_rng(0)
     y = (rng.random(2000) < 0.2).astype(float)
     margin = 2 * y + rng.normal(size=2000)
-    assert tuning._best_line_loss(3 * margin + 4, y) == pytest.approx(tuning._best_line_loss(margin, y), rel=1e-6)
+    assert best_line_loss(3 * margin + 4, y) == pytest.approx(best_line_loss(margin, y), rel=1e-6)
     base = -(y.mean() * np.log(y.mean()) + (1 - y.mean()) * np.log(1 - y.mean()))
-    assert tuning._best_line_loss(-margin, y) == pytest.approx(base)
-    assert np.isfinite(tuning._best_line_loss(margin[:5], np.zeros(5)))
+    assert best_line_loss(-margin, y) == pytest.approx(base)
+    assert np.isfinite(best_line_loss(margin[:5], np.zeros(5)))
 
 
 # -- the budget
@@ -467,4 +468,4 @@ def test_every_setting_that_was_tried_to_the_end_is_handed_on(folds, counted, tm
     tried = found.settings[-1]
     one = out_of_fold(folds, tried.name, tried.config, seed=3, threads=1)
     for k, loss in enumerate(tried.losses):
-        assert loss == tuning._best_line_loss(one.margin[one.fold == k], folds.rows.y[one.rows[one.fold == k]])
+        assert loss == best_line_loss(one.margin[one.fold == k], folds.rows.y[one.rows[one.fold == k]])
