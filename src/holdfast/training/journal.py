@@ -8,14 +8,17 @@ is not taken.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from holdfast.config.learning import TrainingSection
 from holdfast.errors import StoreError
+from holdfast.training.candidates import Candidate
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +77,30 @@ class Journal:
             return
         with _writing(self.path):
             self._study.set_user_attr(STOPPED, {**self.stopped(), budget: trials})
+
+
+def journal_file(
+    folder: Path | None, identity: Mapping[str, Any], start: Candidate, config: TrainingSection
+) -> Path | None:
+    """The journal of all that a trial depends on; how many trials and how long is none of it."""
+    if folder is None:
+        return None
+    said = {
+        **identity,
+        "estimator": start.name,
+        "candidate": start.config.model_dump(mode="json"),
+        "exclude": sorted(config.exclude),
+        "folds": config.folds.model_dump(mode="json"),
+        "pruning": config.tuning.pruning,
+        "seed": config.seed,
+    }
+    return folder / f"{identity['dataset_id']}-{_digest(said)}.log"
+
+
+def budget_of(config: TrainingSection) -> str:
+    """The seconds, and who shares them: with fewer estimators beside it, a search has more of the same seconds."""
+    estimators = {str(name): e.model_dump(mode="json") for name, e in config.estimators.items()}
+    return f"{config.tuning.seconds} seconds, {_digest(estimators)}"
 
 
 def remove_others(folder: Path, dataset_id: str) -> None:
@@ -140,3 +167,7 @@ def _writing(path: Path | None) -> Iterator[None]:
         raise StoreError(
             f"cannot write the tuning journal {path}: {error.strerror}", fix="Check the disk and permissions."
         ) from error
+
+
+def _digest(said: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]

@@ -7,8 +7,6 @@ journal remembers when they ran out, so a search that is repeated ends where it 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +20,7 @@ import numpy as np
 from holdfast.config.learning import EstimatorConfig, TrainingSection
 from holdfast.config.parameters import PARAMETERS
 from holdfast.training.candidates import Candidate, EncodedFolds, out_of_fold, with_params
-from holdfast.training.journal import Journal, remove_others
+from holdfast.training.journal import Journal, budget_of, journal_file, remove_others
 from holdfast.training.rows import FloatArray
 from holdfast.training.selection import Setting, best_line_loss, losses_of
 
@@ -110,7 +108,9 @@ def search(
         if not (config.tuning.trials and start.config.search):
             candidates.append(start)
             continue
-        study = _Study(folds, start, config, threads, Journal(_file(folder, identity or {}, start, config)), clock)
+        study = _Study(
+            folds, start, config, threads, Journal(journal_file(folder, identity or {}, start, config)), clock
+        )
         candidates.append(study.run(max(0.0, left) / waiting, progress))
         waiting, left = waiting - 1, left - study.spent
         trials += study.told()
@@ -143,7 +143,7 @@ class _Study:
         self.optuna = optuna
         self.given = self._given()
         self.trials: list[Any] = journal.read()
-        self.budget = _budget(config)
+        self.budget = budget_of(config)
         self.over = journal.stopped().get(self.budget)  # so many trials were done when these seconds ran out
         del self.trials[config.tuning.trials if self.over is None else min(self.over, config.tuning.trials) :]
         self.spent = float(sum(t.user_attrs[SECONDS] for t in self.trials))
@@ -286,29 +286,3 @@ def _called(name: str, config: EstimatorConfig) -> str:
 
 def _seed(seed: int, trial: int) -> int:
     return int(np.random.SeedSequence([seed, trial]).generate_state(1)[0])
-
-
-def _file(folder: Path | None, identity: Mapping[str, Any], start: Candidate, config: TrainingSection) -> Path | None:
-    """The journal of all that a trial depends on; how many trials and how long is none of it."""
-    if folder is None:
-        return None
-    said = {
-        **identity,
-        "estimator": start.name,
-        "candidate": start.config.model_dump(mode="json"),
-        "exclude": sorted(config.exclude),
-        "folds": config.folds.model_dump(mode="json"),
-        "pruning": config.tuning.pruning,
-        "seed": config.seed,
-    }
-    return folder / f"{identity['dataset_id']}-{_digest(said)}.log"
-
-
-def _budget(config: TrainingSection) -> str:
-    """The seconds, and who shares them: with fewer estimators beside it, a search has more of the same seconds."""
-    estimators = {str(name): e.model_dump(mode="json") for name, e in config.estimators.items()}
-    return f"{config.tuning.seconds} seconds, {_digest(estimators)}"
-
-
-def _digest(said: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
