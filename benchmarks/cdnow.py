@@ -1,6 +1,6 @@
 """CDNOW: does the shipped configuration reach what honest models reach, on every test cutoff of 1998?
 
-    python benchmarks/cdnow.py [--file CDNOW_master.txt]
+    python benchmarks/cdnow.py [--file CDNOW_master.txt] [--work FOLDER]
 
 Churn is 90 days without an order, of those who ordered in the last 180. Each test cutoff is predicted by a model of its
 own, trained on earlier cutoffs whose labels were known by then (purged: they lie at least 90 days before it). The
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = Path(os.environ.get("HOLDFAST_DATA", ROOT.parent / "shared" / "data"))
     parser.add_argument("--file", type=Path, default=data / FILE)
-    file = parser.parse_args().file
+    parser.add_argument("--work", type=Path, help="keep the companies here, and use them again (calibration.py may too)")
+    options = parser.parse_args()
+    file = options.file
     print("CDNOW with the shipped configuration, beside the honest references of DESIGN section 6")
     print(machine())
     print(
@@ -43,10 +46,11 @@ def main() -> None:
     )
     failed: list[str] = []
     for cutoff, (n, rate, auc, ap) in REFERENCE.items():
-        with tempfile.TemporaryDirectory() as root:
-            (Path(root) / "conf").symlink_to(ROOT / "conf")
+        with tempfile.TemporaryDirectory() as temporary:
+            root = options.work / f"cdnow-{cutoff}" if options.work else Path(temporary)
+            shutil.copytree(ROOT / "conf" / "cdnow", root / "conf" / "cdnow", dirs_exist_ok=True)
             sets = [f"data.cutoffs.last={cutoff}", "training.folds.test_cutoffs=1"]
-            workspace = open_workspace("cdnow", root=Path(root), sets=sets)
+            workspace = open_workspace("cdnow", root=root, sets=sets)
             import_dataset(workspace, "cdnow", file)
             trained = train(workspace, dataset=build(workspace))
         test, folds = trained.metrics["test"], trained.metrics["folds"]
