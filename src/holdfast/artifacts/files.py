@@ -6,15 +6,18 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from holdfast.errors import StoreError
 
 TEMPORARY = ".tmp~"
 """Temporary names are ``.tmp~<name>~<pid>~<random>``: no name of ours has a tilde, so no name is another's prefix."""
+
+Stamp: TypeAlias = tuple[int, int, int]
+"""Of a file: its inode, its size and when it was last written, in nanoseconds."""
 
 
 def _temporary_prefix(path: Path) -> str:
@@ -127,6 +130,19 @@ def _replace_folder(new: Path, path: Path) -> None:
         raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def stamps(files: Iterable[Path]) -> dict[Path, Stamp | None]:
+    """What tells that a file was written, replaced or removed; None for one that is not there."""
+    found: dict[Path, Stamp | None] = {}
+    for file in files:
+        try:
+            status = file.stat()
+        except OSError:
+            found[file] = None
+        else:
+            found[file] = status.st_ino, status.st_size, status.st_mtime_ns
+    return found
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -110,6 +110,20 @@ class AuditReport:
             "notes": [asdict(n) for n in self.notes],
         }
 
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> AuditReport:
+        """Read what :meth:`to_json` wrote; KeyError or TypeError if it is not that."""
+        return cls(
+            project=body["project"],
+            dataset_id=body["dataset_id"],
+            versions=tuple(body["versions"]),
+            sample=body["sample"],
+            seed=body["seed"],
+            looked_at={check["name"]: check["looked_at"] for check in body["checks"]},
+            findings=tuple(Finding(**{**f, "evidence": tuple(f["evidence"])}) for f in body["findings"]),
+            notes=tuple(Note(**n) for n in body["notes"]),
+        )
+
 
 def plain(value: Any) -> Any:
     """A cell as JSON holds it: numbers as they print, times as text, and no NaN."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
+from holdfast.artifacts.dataset import Dataset
 from holdfast.audit import (
     copied,
     encoded,
@@ -28,7 +30,8 @@ from holdfast.audit.recompute import differences, populations
 from holdfast.audit.report import CHECKS, AuditReport, Finding, Note, Outcome
 from holdfast.audit.rows import begins_rows, stories, timed_tables, times_of
 from holdfast.audit.sample import hard_rows, pick
-from holdfast.audit.subject import Subject
+from holdfast.audit.splits import SplitRecord
+from holdfast.audit.subject import Subject, cutoffs_of
 from holdfast.config.schema import Config
 from holdfast.features.definitions import feature_schema
 
@@ -52,7 +55,7 @@ def audit(subject: Subject) -> AuditReport:
     ends = ends_of(subject)
     outcomes: dict[str, list[Outcome]] = {name: [] for name in CHECKS}
     outcomes["labels"] += [labels.check(subject, due, ends), population.check(subject, due, ends)]
-    outcomes["splits"].append(splits.check(subject))
+    outcomes["splits"].append(splits_of(subject.dataset, subject.config, subject.splits))
     say("audit: features computed again")
     different = differences(subject, due)
     of = {name: times_of(subject, name) for name in timed_tables(subject)}
@@ -83,13 +86,34 @@ def audit(subject: Subject) -> AuditReport:
     return _report(subject, outcomes)
 
 
+def splits_of(dataset: Dataset, config: Config, records: Sequence[SplitRecord]) -> Outcome:
+    """The check of recorded folds, which asks neither the sources nor the snapshots."""
+    return splits.check(dataset.manifest, cutoffs_of(dataset, config), config.data.label.churn, records)
+
+
+def with_splits(report: AuditReport, dataset: Dataset, config: Config, records: Sequence[SplitRecord]) -> AuditReport:
+    """A clean report with the check of other models' folds in the place of those it had."""
+    outcome = splits_of(dataset, config, records)
+    return replace(
+        report,
+        versions=_versions(records),
+        looked_at={**report.looked_at, splits.CHECK: outcome.looked_at},
+        findings=tuple(outcome.findings),
+        notes=tuple(n for c in CHECKS for n in (outcome.notes if c == splits.CHECK else report.notes) if n.check == c),
+    )
+
+
+def _versions(records: Sequence[SplitRecord]) -> tuple[int, ...]:
+    return tuple(r.version for r in records if r.version is not None)
+
+
 def _report(subject: Subject, outcomes: dict[str, list[Outcome]]) -> AuditReport:
     findings = [f for name in CHECKS for outcome in outcomes[name] for f in outcome.findings]
     notes: list[Note] = [n for name in CHECKS for outcome in outcomes[name] for n in outcome.notes]
     return AuditReport(
         project=subject.dataset.manifest.project,
         dataset_id=subject.dataset.manifest.dataset_id,
-        versions=tuple(r.version for r in subject.splits if r.version is not None),
+        versions=_versions(subject.splits),
         sample=subject.effort.pairs,
         seed=subject.seed,
         looked_at={name: "; ".join(o.looked_at for o in outcomes[name] if o.looked_at) for name in CHECKS},

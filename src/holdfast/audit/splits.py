@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from holdfast.artifacts.dataset import DatasetManifest
 from holdfast.audit.names import fix
 from holdfast.audit.report import Finding, Note, Outcome
 from holdfast.clock import iso, parse_instant
 from holdfast.errors import MAX_EXAMPLES
-
-if TYPE_CHECKING:
-    from holdfast.audit.subject import Subject
+from holdfast.snapshots.calendar import Cutoff
 
 CHECK = "splits"
 
@@ -76,32 +75,37 @@ def _fold(entry: Mapping[str, Any]) -> FoldRecord:
     )
 
 
-def check(subject: Subject) -> Outcome:
-    """Every recorded fold of every version of the dataset."""
-    manifest = subject.dataset.manifest
-    known = {c.at: c.label_available_at for c in subject.cutoffs}
-    matured = {c.at for c in subject.cutoffs if c.matured(manifest.known_as_of, subject.complete_through)}
-    findings = _looks_reconstructed(subject)
+def check(manifest: DatasetManifest, cutoffs: Sequence[Cutoff], churn: str, records: Sequence[SplitRecord]) -> Outcome:
+    """Every recorded fold of every version of the dataset.
+
+    Parameters
+    ----------
+    cutoffs : the manifest's, with label windows from the configuration
+    churn : what the label calls churn
+    """
+    known = {c.at: c.label_available_at for c in cutoffs}
+    complete_through = min(manifest.known_as_of, manifest.complete_through)
+    matured = {c.at for c in cutoffs if c.matured(manifest.known_as_of, complete_through)}
+    findings = _looks_reconstructed(manifest, churn)
     notes: list[Note] = []
-    for record in subject.splits:
+    for record in records:
         findings += judge(record, manifest.history, known, matured)
         if not record.complete:
             notes.append(Note(CHECK, record.where, "does not record the cutoffs of its folds; train it again"))
     if manifest.history == "reconstructed":
         said = f"history is reconstructed, and folds are groups of customers: {manifest.reconstructed_why}"
         notes.append(Note(CHECK, "data.history", said))
-    folds = sum(len(r.folds) for r in subject.splits)
-    looked = f"{folds} folds of {len(subject.splits)} trained versions" if folds else "no version is trained on it yet"
+    folds = sum(len(r.folds) for r in records)
+    looked = f"{folds} folds of {len(records)} trained versions" if folds else "no version is trained on it yet"
     return Outcome(looked, findings, notes)
 
 
-def _looks_reconstructed(subject: Subject) -> list[Finding]:
+def _looks_reconstructed(manifest: DatasetManifest, churn: str) -> list[Finding]:
     """A history said to be recorded in which everybody leaves at one cutoff: it was rebuilt from one extract."""
-    manifest = subject.dataset.manifest
     counts = [c for c in manifest.cutoffs if c.states.get("matured")]
     positives = sum(c.positives for c in counts)
     rows = sum(c.states["matured"] for c in counts)
-    if manifest.history != "recorded" or subject.config.data.label.churn != "contractual" or len(counts) < MIN_CUTOFFS:
+    if manifest.history != "recorded" or churn != "contractual" or len(counts) < MIN_CUTOFFS:
         return []
     most = max(counts, key=lambda c: c.positives)
     if positives < MIN_POSITIVES or most.positives < AT_ONE * positives or most.states["matured"] > rows / 2:

@@ -42,6 +42,12 @@ class Effort:
     metamorphic: int = 3
     snapshots: int = 400_000
 
+    def covers(self, other: Effort) -> bool:
+        """Whether it looks at no less than another."""
+        fewer = self.cutoffs and (not other.cutoffs or self.cutoffs < other.cutoffs)
+        mine, theirs = ((e.pairs, e.grids, e.metamorphic, e.snapshots) for e in (self, other))
+        return not fewer and all(m >= t for m, t in zip(mine, theirs, strict=True))
+
 
 FULL = Effort()
 GATE = Effort(pairs=120, cutoffs=4, grids=1, metamorphic=0, snapshots=150_000)

@@ -10,14 +10,16 @@ column that is missing or of another kind does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.errors import ConfigError, Problem, StoreError, did_you_mean
@@ -29,6 +31,9 @@ MIN_COUNT = 20  # rarer levels are grouped, and rarer nulls filled
 MAX_LEVELS = 64  # XGBoost's max_cat_threshold: more levels would not be split on anyway
 RARE = "(rare)"
 BLOCK_ROWS = 65_536
+
+Pieces: TypeAlias = Callable[[Sequence[str]], Iterable[tuple[NDArray[np.int64], pa.Table]]]
+"""Given names of columns: the rows' tables, each with the places of its rows."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +119,45 @@ class Encoder:
         DataError
             The table does not fit the schema.
         """
-        rows = schema.conform(table, where="training rows")
-        levels = {
-            f.name: _levels(rows.column(f.name), one_hot_max, min_count, max_levels)
-            for f in schema
-            if f.kind == "category"
-        }
-        medians = {f.name: _median(rows.column(f.name), min_count) for f in schema if f.kind == "number"}
-        return cls(schema, levels, {name: value for name, value in medians.items() if value is not None})
+        places = np.arange(table.num_rows, dtype=np.int64)
+        return cls.fit_transform(
+            lambda _: [(places, table)], table.num_rows, schema,
+            one_hot_max=one_hot_max, min_count=min_count, max_levels=max_levels,
+        )[0]  # fmt: skip
+
+    @classmethod
+    def fit_transform(
+        cls,
+        pieces: Pieces,
+        n: int,
+        schema: FeatureSchema,
+        *,
+        one_hot_max: int = 0,
+        min_count: int = MIN_COUNT,
+        max_levels: int = MAX_LEVELS,
+    ) -> tuple[Self, Matrix]:
+        """:meth:`fit` and :meth:`transform` of the same rows, which are never in memory but for the matrix.
+
+        Parameters
+        ----------
+        pieces : called with names of columns; the rows' tables, each with the places of its rows
+        n : how many rows they are together
+        """
+        words = FeatureSchema(tuple(f for f in schema if f.kind == "category"))
+        counted: dict[str, Counter[str | None]] = {name: Counter() for name in words.names}
+        for _, table in pieces(words.names) if len(words) else ():
+            for name, column in zip(words.names, cls(words, {}, {})._columns(table), strict=True):
+                counts = pc.value_counts(column)
+                counted[name].update(
+                    dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+                )
+        levels = {name: _levels(counts, one_hot_max, min_count, max_levels) for name, counts in counted.items()}
+        bare = cls(schema, levels, {})
+        x = bare.transform_pieces(pieces, n)
+        numbers = [f.kind == "number" for f in schema]
+        at = [k for k, i in enumerate(bare.source) if numbers[i]]
+        fill = dict(zip((f.name for f in schema if f.kind == "number"), _fill_in(x, at, min_count), strict=True))
+        return cls(schema, levels, {name: value for name, value in fill.items() if value is not None}), x
 
     @cached_property
     def _widths(self) -> tuple[int, ...]:
@@ -190,8 +226,22 @@ class Encoder:
         DataError
             A column is missing or of another kind.
         """
-        columns = self._columns(table)
         out = np.empty((table.num_rows, self.n_columns), dtype=np.float32)
+        self._write(table, out)
+        return out
+
+    def transform_pieces(self, pieces: Pieces, n: int) -> Matrix:
+        """The same of ``n`` rows that come in pieces (see :meth:`fit_transform`)."""
+        out = np.empty((n, self.n_columns), dtype=np.float32)
+        for at, table in pieces(self.schema.names):
+            if np.array_equal(at, np.arange(at[0], at[0] + len(at))):
+                self._write(table, out[at[0] : at[0] + len(at)])
+            else:
+                out[at] = self.transform(table)
+        return out
+
+    def _write(self, table: pa.Table, out: Matrix) -> None:
+        columns = self._columns(table)
         at = 0
         for feature, width, column in zip(self.schema, self._widths, columns, strict=True):
             if feature.kind == "number":
@@ -210,7 +260,6 @@ class Encoder:
         for start in range(0, len(out), BLOCK_ROWS):
             some = out[start : start + BLOCK_ROWS]
             np.copyto(some, self._fill_row, where=~np.isfinite(some))
-        return out
 
     @cached_property
     def _fill_row(self) -> Matrix:
@@ -268,11 +317,9 @@ class Encoder:
             raise StoreError("this is not an encoder file", fix="Train the model again") from error
 
 
-def _levels(column: pa.ChunkedArray, one_hot_max: int, min_count: int, max_levels: int) -> Levels:
-    counted = pc.value_counts(column.drop_null())
-    pairs: Sequence[tuple[str, int]] = sorted(
-        zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True),
-        key=lambda pair: (-pair[1], pair[0]),
+def _levels(counts: Mapping[str | None, int], one_hot_max: int, min_count: int, max_levels: int) -> Levels:
+    pairs = sorted(
+        ((level, count) for level, count in counts.items() if level is not None), key=lambda pair: (-pair[1], pair[0])
     )
     kept = [level for level, count in pairs if count >= min_count]
     if len(kept) < len(pairs) or len(kept) > max_levels:
@@ -281,16 +328,30 @@ def _levels(column: pa.ChunkedArray, one_hot_max: int, min_count: int, max_level
     names = sorted(level for level, _ in pairs)
     code = tuple(own.get(level, len(own)) for level in names)
     missing = None
-    if names and column.null_count < min_count:
+    if names and counts.get(None, 0) < min_count:
         missing = len(own) if len(own) < len(names) else own[pairs[0][0]]
     return Levels(tuple(names), code, 0 < max(code, default=-1) + 1 <= one_hot_max, missing)
 
 
-def _median(column: pa.ChunkedArray, min_count: int) -> float | None:
-    """The lower median of what is known; None where ``min_count`` nulls or infinities are there, or nothing else."""
-    values = column.to_numpy()
-    known = values[np.isfinite(values)]
-    if not len(known) or len(values) - len(known) >= min_count:
-        return None
-    middle = (len(known) - 1) // 2
-    return float(np.partition(known, middle)[middle])
+def _fill_in(x: Matrix, columns: Sequence[int], min_count: int) -> list[float | None]:
+    """Put the lower median of what is known in the place of NaN, where there are fewer than ``min_count`` of them.
+
+    Returns
+    -------
+    By column the median; None where there are more NaN, or nothing else.
+    """
+    missing = np.zeros(x.shape[1], dtype=np.int64)
+    for start in range(0, len(x), BLOCK_ROWS):
+        missing += np.isnan(x[start : start + BLOCK_ROWS]).sum(axis=0)
+    found: list[float | None] = []
+    for k in columns:
+        if missing[k] >= min(min_count, len(x)):
+            found.append(None)
+            continue
+        known = x[:, k].copy() if not missing[k] else x[~np.isnan(x[:, k]), k]
+        middle = (len(known) - 1) // 2
+        known.partition(middle)
+        found.append(float(known[middle]))
+        if missing[k]:
+            x[np.isnan(x[:, k]), k] = known[middle]
+    return found

@@ -13,11 +13,13 @@ from holdfast.artifacts.files import write_json, write_text
 from holdfast.audit.html import page
 from holdfast.audit.report import AuditReport
 from holdfast.audit.run import audit as run_checks
+from holdfast.audit.run import with_splits
 from holdfast.audit.splits import SplitRecord
 from holdfast.audit.subject import FULL, GATE, Effort, Subject, cutoffs_of, read_stored
 from holdfast.errors import HoldfastError
 from holdfast.models.bundle import METRICS
 from holdfast.models.folder import read_folder
+from holdfast.pipelines.audited import keep, standing, state_of
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.knowledge import facts, open_sources
 from holdfast.stores.offline import latest_dataset
@@ -52,13 +54,14 @@ def audit(
     """
     found = dataset or latest_dataset(workspace.var)
     records = recorded_splits(workspace, found) if splits is None else tuple(splits)
+    effort = effort if sample is None else replace(effort, pairs=sample)
+    state = state_of(workspace, found)
     progress("audit: reading the sources")
     with workspace.engine() as engine:
         sources = open_sources(workspace, engine)
         known = facts(engine, sources, workspace.config.data, found.manifest.known_as_of)
-        effort = effort if sample is None else replace(effort, pairs=sample)
         stored, kept = read_stored(found, effort.snapshots)
-        return run_checks(
+        report = run_checks(
             Subject(
                 config=workspace.config,
                 engine=engine,
@@ -75,15 +78,23 @@ def audit(
                 progress=progress,
             )
         )
+    keep(workspace, found, state, effort, report)
+    return report
 
 
 def refusals(workspace: Workspace, dataset: Dataset, splits: Iterable[SplitRecord] | None = None) -> list[str]:
     """What the audit says against promoting a model of a dataset; nothing may be promoted that cannot be audited.
 
-    The reduced audit (`holdfast.audit.subject.GATE`): on the demo it takes about as long as reading its sources twice.
+    The reduced audit (`holdfast.audit.subject.GATE`), unless a clean one still stands (`holdfast.pipelines.audited`):
+    then only the model's folds are new.
     """
     try:
-        report = audit(workspace, dataset=dataset, effort=GATE, splits=splits)
+        records = recorded_splits(workspace, dataset) if splits is None else tuple(splits)
+        report = standing(workspace, dataset)
+        if report is None:
+            report = audit(workspace, dataset=dataset, effort=GATE, splits=records)
+        else:
+            report = with_splits(report, dataset, workspace.config, records)
     except HoldfastError as e:
         return [f"the audit could not be run: {e}"]
     write_reports(workspace, report)

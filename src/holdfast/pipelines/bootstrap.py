@@ -67,6 +67,11 @@ class Workspace:
         return self.var / "reports"
 
     @property
+    def audits(self) -> Path:
+        """Clean audits that still stand."""
+        return self.var / "audits"
+
+    @property
     def online(self) -> Path:
         return self.var / "online"
 

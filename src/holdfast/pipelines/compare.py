@@ -106,7 +106,7 @@ def compare(workspace: Workspace, first: int, second: int) -> dict[str, Any]:
     }
     try:
         dataset = latest_dataset(workspace.var)
-        rows = TrainingRows(dataset.read(), dataset.manifest.schema)
+        rows = TrainingRows.of(dataset)
         report["importance"] = _importance(a, b, rows)
         report["paired"] = paired(workspace.config.training, *sides, dataset, rows)
     except (NotReadyError, NotFoundError, StoreError, DataError) as e:

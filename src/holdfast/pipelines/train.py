@@ -72,7 +72,7 @@ def train(
     config = workspace.config
     found = dataset or latest_dataset(workspace.var)
     require_same_config(config, found)
-    rows = TrainingRows(found.read(), found.manifest.schema)
+    rows = TrainingRows.of(found)
     _check_names(config, found)
     plan = fold_plan(config, found, rows)
     threads = config.training.threads or os.cpu_count() or 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from holdfast.artifacts.engine import Engine
+from holdfast.artifacts.files import Stamp, stamps
 from holdfast.artifacts.versions import instant
 from holdfast.config.data import CustomersTable, Table
 from holdfast.errors import DataError, Problem
@@ -70,7 +71,7 @@ def load_table(load: Load, name: str, config: Table, number: int) -> Loaded:
         return _read(load, config, copies, f"table '{name}' ({place})", number)
     files = table_files(load.root, config.path or "", where=f"data.tables.{name}.path")
     where = f"table '{name}' ({load.root / (config.path or '')})"
-    before = _stamps(files)
+    before = stamps(files)
     try:
         loaded = _from_files(load, config, files, where, number)
     except Exception as e:
@@ -90,24 +91,9 @@ def _from_files(load: Load, config: Table, files: Sequence[Path], where: str, nu
         raise explained(e, files) from e
 
 
-def _stamps(files: Sequence[Path]) -> dict[Path, tuple[int, int, int] | None]:
-    """What tells that a file was written, replaced or removed."""
-    found: dict[Path, tuple[int, int, int] | None] = {}
-    for file in files:
-        try:
-            status = file.stat()
-        except OSError:
-            found[file] = None
-        else:
-            found[file] = status.st_ino, status.st_size, status.st_mtime_ns
-    return found
-
-
-def _require_unchanged(
-    before: dict[Path, tuple[int, int, int] | None], where: str, error: Exception | None
-) -> None:  # fmt: skip
+def _require_unchanged(before: Mapping[Path, Stamp | None], where: str, error: Exception | None) -> None:
     """Refuse a table whose files are not those that its reading began with."""
-    now = _stamps(list(before))
+    now = stamps(list(before))
     changed = [file for file in before if now[file] != before[file]]
     if changed:
         gone = now[changed[0]] is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,10 @@ class Fitted:
     encoder: Encoder
     model: FittedModel
 
+    def margin(self, rows: TrainingRows, some: IntArray) -> FloatArray:
+        """(len(some),) log-odds of some rows."""
+        return self.model.margin(self.encoder.transform_pieces(partial(rows.pieces, some), len(some)))
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -96,14 +101,16 @@ def inputs_of(encoder: Encoder, config: EstimatorConfig) -> Inputs:
     )
 
 
+def encoded(rows: TrainingRows, train: IntArray, schema: FeatureSchema) -> tuple[Encoder, Matrix]:
+    """An encoder fitted on some rows, and these as its matrix."""
+    return Encoder.fit_transform(partial(rows.pieces, train), len(train), schema, one_hot_max=ONE_HOT_MAX)
+
+
 def fit(rows: TrainingRows, train: IntArray, schema: FeatureSchema, estimator: Estimator, config: EstimatorConfig,
         *, seed: int, threads: int = 1) -> Fitted:  # fmt: skip
     """Fit an encoder and a model on some rows only, and on no more than a candidate's own features."""
     mine = schema_of(schema, config)
-    table = rows.take(train)
-    encoder = Encoder.fit(table, mine, one_hot_max=ONE_HOT_MAX)
-    x = encoder.transform(table)
-    del table  # while the model is fitted, one copy of the rows is enough
+    encoder, x = encoded(rows, train, mine)
     inputs, y = inputs_of(encoder, config), rows.y[train]
     model = estimator.fit(
         x, y, seed=seed, weight=class_weights(y, config.imbalance), threads=threads,
@@ -191,10 +198,9 @@ class EncodedFolds:
         if number in self._kept:
             return self._kept[number]
         fold = self.folds[number]
-        table = self.rows.take(fold.train)
-        encoder = Encoder.fit(table, self.schema, one_hot_max=ONE_HOT_MAX)
-        test = encoder.transform(self.rows.take(fold.test))
-        found = EncodedFold(encoder, encoder.transform(table), self.rows.y[fold.train], test)
+        encoder, x = encoded(self.rows, fold.train, self.schema)
+        test = encoder.transform_pieces(partial(self.rows.pieces, fold.test), len(fold.test))
+        found = EncodedFold(encoder, x, self.rows.y[fold.train], test)
         if self._keep:
             self._kept[number] = found
         return found

@@ -161,5 +161,5 @@ def _unseen_margins(
     margin = np.empty(len(train))
     for k in range(GROUPS):
         fitted = fit(rows, train[group != k], schema, chosen.estimator, chosen.config, seed=seed, threads=threads)
-        margin[group == k] = fitted.model.margin(fitted.encoder.transform(rows.take(train[group == k])))
+        margin[group == k] = fitted.margin(rows, train[group == k])
     return margin

@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from holdfast.artifacts.dataset import Dataset
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.clock import iso, utc
+from holdfast.errors import StoreError
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 
+MOST_BYTES = 128 * 1024**2
+"""Features of a larger dataset are read from its files each time: in memory, a model's matrix of them is enough."""
+
+
 @dataclass(frozen=True)
 class TrainingRows:
-    """Matured snapshots: ``table`` has customer_id, cutoff, label and the schema's columns."""
+    """Matured snapshots.
+
+    Attributes
+    ----------
+    table : customer_id, cutoff, label and, unless they are in ``dataset``, the schema's columns
+    schema : the features
+    dataset : where features are read from, cutoff by cutoff, when they are asked for
+    """
 
     table: pa.Table
     schema: FeatureSchema
+    dataset: Dataset | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset, *, most_bytes: int = MOST_BYTES) -> Self:
+        """The matured snapshots of a dataset; their features in memory if these take at most ``most_bytes``.
+
+        Raises
+        ------
+        NotFoundError, StoreError
+            The dataset cannot be read.
+        """
+        schema = dataset.manifest.schema
+        if dataset.manifest.matured * len(schema) * np.dtype(np.float32).itemsize <= most_bytes:
+            return cls(dataset.read(), schema)
+        return cls(dataset.read(columns=[]).select(["customer_id", "cutoff", "label"]), schema, dataset)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -47,19 +75,55 @@ class TrainingRows:
     def take(self, rows: IntArray, columns: Sequence[str] | None = None) -> pa.Table:
         """Columns of some rows: by default the features, and ``cutoff``, since a calibrator may know the months.
 
-        Rows that follow each other are not copied.
+        Rows that follow each other in memory are not copied.
         """
-        table = self.table.select(["cutoff", *self.schema.names] if columns is None else columns)
-        if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
-            return table.slice(int(rows[0]), len(rows))
-        return table.take(pa.array(rows))
+        names = ["cutoff", *self.schema.names] if columns is None else list(columns)
+        if self._in_memory(names):
+            return _taken(self.table.select(names), rows)
+        found = list(self.pieces(rows, names))
+        if not found:
+            return self.take(np.zeros(1, np.int64), names).slice(0, 0)
+        table = pa.concat_tables([piece for _, piece in found])
+        order = np.concatenate([at for at, _ in found])
+        return table if (np.diff(order) > 0).all() else table.take(pa.array(np.argsort(order)))
+
+    def pieces(self, rows: IntArray, columns: Sequence[str]) -> Iterator[tuple[IntArray, pa.Table]]:
+        """Columns of some rows, as many at a time as is cheap, each with the places of its rows among those asked for.
+
+        Raises
+        ------
+        StoreError
+            The dataset is not what it was.
+        """
+        if self._in_memory(columns):
+            yield np.arange(len(rows), dtype=np.int64), _taken(self.table.select(columns), rows)
+            return
+        assert self.dataset is not None
+        features = [name for name in columns if name not in self.table.column_names]
+        cutoffs, starts = np.unique(self.cutoffs, return_index=True)
+        for cutoff, start, end in zip(cutoffs, starts, [*starts[1:], len(self)], strict=True):
+            at = np.flatnonzero((rows >= start) & (rows < end)).astype(np.int64)
+            if len(at):
+                part = self.dataset.read([utc(cutoff.astype(object))], columns=features).select(columns)
+                if part.num_rows != end - start:
+                    raise StoreError(f"dataset {self.dataset.path} changed while it was read", fix="Run it again.")
+                yield at, _taken(part, rows[at] - start)
+
+    def _in_memory(self, columns: Sequence[str]) -> bool:
+        return self.dataset is None or set(columns) <= set(self.table.column_names)
 
     def values(self, name: str, rows: IntArray) -> npt.NDArray[Any]:
         """One feature of some rows: numbers as float64 with NaN for null, categories as text or None."""
-        column = self.table.column(name).take(pa.array(rows))
+        column = self.take(rows, [name]).column(name)
         if self.schema[name].kind == "number":
             return np.asarray(column.to_numpy(), dtype=np.float64)
         return np.array(column.to_pylist(), dtype=object)
+
+
+def _taken(table: pa.Table, rows: IntArray) -> pa.Table:
+    if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+        return table.slice(int(rows[0]), len(rows))
+    return table.take(pa.array(rows))
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def train(
     unseen, margin = chosen.rows, chosen.margin
     if plan.timed:
         unseen = plan.final.test
-        margin = fitted.model.margin(fitted.encoder.transform(rows.take(unseen)))
+        margin = fitted.margin(rows, unseen)
         p = own = calibrator.probability(margin, month_of(rows.cutoffs[unseen]))
     else:
         own = cross_calibrated(chosen, rows.y[unseen], rows.customers[unseen])
@@ -202,7 +202,7 @@ def _end_state(
         fitted = fit(
             rows, plan.final.train, without, chosen.estimator, chosen.config, seed=config.seed, threads=threads
         )
-        margin = fitted.model.margin(fitted.encoder.transform(rows.take(plan.final.test)))
+        margin = fitted.margin(rows, plan.final.test)
         unseen = plan.final.test
         p = calibrator.probability(margin, month_of(rows.cutoffs[unseen]))  # the months may change the order of both
     else:
