@@ -5,7 +5,7 @@ Modes: full, data, features, train, score, decide, monitor.
 
 import sys
 
-from holdfast.cli.main import main
+from holdfast.cli.entry import main
 
 if __name__ == "__main__":
     sys.exit(main(["run", *sys.argv[1:]]))

@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = Path(os.environ.get("HOLDFAST_DATA", ROOT.parent / "shared" / "data"))
     parser.add_argument("--file", type=Path, default=data / FILE)
-    parser.add_argument("--work", type=Path, help="keep the companies here, and use them again (calibration.py may too)")
+    parser.add_argument("--work", type=Path, help="keep the companies here, and use them again")
     options = parser.parse_args()
     file = options.file
     print("CDNOW with the shipped configuration, beside the honest references of DESIGN section 6")

@@ -133,8 +133,11 @@ def joined(dataset: Dataset, file: Path) -> None:
     duckdb.sql(f"COPY (SELECT * FROM {parts}) TO '{file}' (FORMAT parquet)")
 
 
-def company(root: Path, customers: int) -> Workspace:
-    """A project folder with its tables; cells are drawn from hashes, so a size is always the same company."""
+def company(root: Path, customers: int, *, days: int = MONTHS * 30) -> Workspace:
+    """A project folder with its tables; cells are drawn from hashes, so a size is always the same company.
+
+    ``days`` is how long there are events.
+    """
     conf, sources = root / "conf" / "peers", root / "var" / "peers" / "sources"
     conf.mkdir(parents=True)
     sources.mkdir(parents=True)
@@ -144,7 +147,7 @@ def company(root: Path, customers: int) -> Workspace:
         FROM range({customers}) t(i)) TO '{sources / "customers.parquet"}' (FORMAT parquet)"""
     )
     cells = ", ".join(f"(hash(n, '{c}') % 100000)::INT / 100.0 AS {c}" for c in COLUMNS)
-    seconds = MONTHS * 30 * 86400
+    seconds = days * 86400
     duckdb.sql(
         f"""COPY (SELECT 'c' || (n % {customers}) AS id,
         TIMESTAMP '2022-01-01' + to_seconds((hash(n, 'at') % {seconds})::BIGINT) AS at, {cells}

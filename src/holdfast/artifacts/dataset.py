@@ -185,7 +185,10 @@ class Dataset:
             if not file.exists():
                 raise NotFoundError(f"dataset {self.manifest.dataset_id} has no cutoff {iso(cutoff)} ({file})")
             part = pq.ParquetFile(file).read(columns=keep)
-            parts.append(part if state is None else part.filter(pc.equal(part.column("state"), state)))
+            if state is not None:
+                kept = pc.fill_null(pc.equal(part.column("state"), state), False)
+                part = part if pc.all(kept).as_py() else part.filter(kept)  # most parts need no copy
+            parts.append(part)
         if not parts:
             raise NotFoundError(f"dataset {self.manifest.dataset_id} has no cutoffs")
         return pa.concat_tables(parts)

@@ -31,6 +31,7 @@ MIN_COUNT = 20  # rarer levels are grouped, and rarer nulls filled
 MAX_LEVELS = 64  # XGBoost's max_cat_threshold: more levels would not be split on anyway
 RARE = "(rare)"
 BLOCK_ROWS = 65_536
+CACHED_ROWS, COLUMNS_AT_A_TIME = 2_048, 8
 
 Pieces: TypeAlias = Callable[[Sequence[str]], Iterable[tuple[NDArray[np.int64], pa.Table]]]
 """Given names of columns: the rows' tables, each with the places of its rows."""
@@ -256,10 +257,20 @@ class Encoder:
                 else:
                     out[:, at] = codes
             at += width
-        # boosters refuse an infinity; a ratio with a zero below says nothing known
+        # boosters refuse an infinity; a ratio with a zero below says nothing known. Columns by themselves: NumPy is
+        # slow where it repeats a short row
         for start in range(0, len(out), BLOCK_ROWS):
             some = out[start : start + BLOCK_ROWS]
-            np.copyto(some, self._fill_row, where=~np.isfinite(some))
+            infinite = np.isinf(some)
+            if infinite.any():
+                some[infinite] = np.nan
+            missing = np.isnan(some)
+            for k in np.flatnonzero(missing.any(axis=0) & self._filled):
+                some[missing[:, k], k] = self._fill_row[k]
+
+    @cached_property
+    def _filled(self) -> NDArray[np.bool_]:
+        return ~np.isnan(self._fill_row)
 
     @cached_property
     def _fill_row(self) -> Matrix:
@@ -343,15 +354,23 @@ def _fill_in(x: Matrix, columns: Sequence[int], min_count: int) -> list[float | 
     missing = np.zeros(x.shape[1], dtype=np.int64)
     for start in range(0, len(x), BLOCK_ROWS):
         missing += np.isnan(x[start : start + BLOCK_ROWS]).sum(axis=0)
-    found: list[float | None] = []
-    for k in columns:
-        if missing[k] >= min(min_count, len(x)):
-            found.append(None)
-            continue
-        known = x[:, k].copy() if not missing[k] else x[~np.isnan(x[:, k]), k]
-        middle = (len(known) - 1) // 2
-        known.partition(middle)
-        found.append(float(known[middle]))
-        if missing[k]:
-            x[np.isnan(x[:, k]), k] = known[middle]
-    return found
+    few = [k for k in columns if missing[k] < min(min_count, len(x))]
+    medians: dict[int, float] = {}
+    for first in range(0, len(few), COLUMNS_AT_A_TIME):
+        some = few[first : first + COLUMNS_AT_A_TIME]
+        for k, column in zip(some, _columns_of(x, some), strict=True):
+            known = column[~np.isnan(column)] if missing[k] else column
+            middle = (len(known) - 1) // 2
+            known.partition(middle)
+            medians[k] = float(known[middle])
+            if missing[k]:
+                x[np.isnan(x[:, k]), k] = known[middle]
+    return [medians.get(k) for k in columns]
+
+
+def _columns_of(x: Matrix, columns: Sequence[int]) -> Matrix:
+    """(k, n) some columns; block by block, which the processor's cache makes several times faster."""
+    out = np.empty((len(columns), len(x)), dtype=np.float32)
+    for start in range(0, len(x), CACHED_ROWS):
+        out[:, start : start + CACHED_ROWS] = x[start : start + CACHED_ROWS, columns].T
+    return out

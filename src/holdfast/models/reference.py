@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.models.explain import Value
@@ -37,17 +38,14 @@ def reference_of(table: pa.Table, schema: FeatureSchema) -> dict[str, Any]:
         column = rows.column(feature.name)
         nulls = column.null_count / rows.num_rows if rows.num_rows else 0.0
         if feature.kind == "number":
-            values = column.to_numpy().astype(np.float64)
-            values = values[np.isfinite(values)]
-            found = values if len(values) else None
-            typicals[feature.name] = None if found is None else _short(np.median(found))
+            values = column.to_numpy()
+            found = _quantiles(values[np.isfinite(values)])
+            typicals[feature.name] = found.get(0.5)
             ranges[feature.name] = {
                 "null_share": nulls,
-                "min": None if found is None else _short(found.min()),
-                "max": None if found is None else _short(found.max()),
-                "quantiles": {}
-                if found is None
-                else dict(zip(map(str, QUANTILES), map(_short, np.quantile(found, QUANTILES)), strict=True)),
+                "min": found.get(0.0),
+                "max": found.get(1.0),
+                "quantiles": {str(q): found[q] for q in QUANTILES if found},
             }
         else:
             counted = pc.value_counts(column.drop_null())
@@ -56,6 +54,18 @@ def reference_of(table: pa.Table, schema: FeatureSchema) -> dict[str, Any]:
             typicals[feature.name] = ordered[0][0] if ordered else None
             ranges[feature.name] = {"null_share": nulls, "levels": dict(ordered[:MAX_LEVELS_KEPT])}
     return {"n": rows.num_rows, "typicals": typicals, "ranges": ranges}
+
+
+def _quantiles(values: NDArray[np.float32]) -> dict[float, float]:
+    """Linearly interpolated quantiles, extremes among them; none of no values. ``values`` is put in another order."""
+    if not len(values):
+        return {}
+    asked = np.array([0.0, *QUANTILES, 1.0])
+    at = asked * (len(values) - 1)
+    low, high = np.floor(at).astype(np.int64), np.ceil(at).astype(np.int64)
+    values.partition(np.unique([low, high]))
+    below, above = values[low].astype(np.float64), values[high].astype(np.float64)
+    return dict(zip(asked.tolist(), map(_short, below + (above - below) * (at - low)), strict=True))
 
 
 def _short(value: Any) -> float:

@@ -13,6 +13,8 @@ import numpy as np
 
 from holdfast import __version__
 from holdfast.artifacts.dataset import Dataset
+from holdfast.artifacts.memory import given_back
+from holdfast.artifacts.schema import FeatureSchema
 from holdfast.clock import iso, naive, utc
 from holdfast.config.data import DataSection
 from holdfast.config.schema import Config
@@ -38,6 +40,7 @@ LIBRARIES = ("xgboost-cpu", "lightgbm", "numpy", "scipy", "optuna", "treelite", 
 HISTOGRAMS = "histograms"
 
 
+@given_back()
 def train(
     workspace: Workspace,
     *,
@@ -207,5 +210,8 @@ def _histograms(config: Config, rows: TrainingRows, train_rows: IntArray, p: Flo
     # exposure only says how much history there is, which grows by itself: that is no drift
     exposure = [f.name for f in rows.schema if f.group == EXPOSURE]
     schema = rows.schema.without([*config.training.exclude, *exposure])
-    table = rows.take(train_rows, ["customer_id", *schema.names])
-    return reference_histograms(table, schema, config.monitoring.drift.bins, scores=p)
+    bins = config.monitoring.drift.bins
+    found = reference_histograms(rows.take(train_rows, ["customer_id"]), FeatureSchema(()), bins, scores=p)
+    for part, table in rows.by_features(train_rows, schema):
+        found["features"] |= reference_histograms(table, part, bins)["features"]
+    return found

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from holdfast.artifacts.memory import trim
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.config.learning import EstimatorConfig
 from holdfast.errors import DataError, Problem
@@ -103,6 +104,7 @@ def inputs_of(encoder: Encoder, config: EstimatorConfig) -> Inputs:
 
 def encoded(rows: TrainingRows, train: IntArray, schema: FeatureSchema) -> tuple[Encoder, Matrix]:
     """An encoder fitted on some rows, and these as its matrix."""
+    trim()  # of what the last fit took
     return Encoder.fit_transform(partial(rows.pieces, train), len(train), schema, one_hot_max=ONE_HOT_MAX)
 
 

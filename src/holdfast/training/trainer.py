@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,9 @@ def train(
             libraries=dict(facts.libraries),
             extra={**facts.extra, "trained_on": _cutoffs(rows, train) if plan.timed else [], **extra},
         )
-        about = {**reference_of(rows.take(train), schema), **reference(rows, train, own)}
+        with ThreadPoolExecutor(2) as pool:  # both read all that was trained on
+            typical, remembered = pool.submit(_typical, rows, train, schema), pool.submit(reference, rows, train, own)
+        about = {**typical.result(), **remembered.result()}
         return Bundle(fitted.encoder, fitted.model, calibrator, about, metrics, provenance)
 
     evaluated = bundle(fitted, calibrator, plan.final.train, metrics)
@@ -174,6 +177,12 @@ def train(
     }
     serves = bundle(again, shift.applied_to(newest), plan.everything, metrics, evaluated=evaluated.sha256)
     return Trained(serves, evaluated, measured, metrics)
+
+
+def _typical(rows: TrainingRows, train: IntArray, schema: FeatureSchema) -> dict[str, Any]:
+    parts = [reference_of(table, part) for part, table in rows.by_features(train, schema)]
+    named = {key: {k: v for part in parts for k, v in part[key].items()} for key in ("typicals", "ranges")}
+    return {"n": len(train), **named}
 
 
 def _cutoffs(rows: TrainingRows, numbers: IntArray) -> list[str]:

@@ -135,6 +135,35 @@ def test_an_empty_column_and_an_empty_table():
     assert encoder.transform(two([], [])).shape == (0, 2)
 
 
+cells = st.one_of(st.none(), st.floats(-9, 9, width=32), st.just(float("inf")), st.just(float("-inf")))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(cells, st.sampled_from([None, "a", "b", "c"])), min_size=1, max_size=40), st.data())
+def test_rows_may_come_in_pieces_and_in_any_order(rows, data):
+    """The same encoder and matrix as of one table, by a slow reading of what an encoder is."""
+    amount, plan = (list(column) for column in zip(*rows, strict=True))
+    table, n = two(amount, plan), len(rows)
+    min_count = data.draw(st.integers(1, 4))
+    order = np.array(data.draw(st.permutations(range(n))), dtype=np.int64)
+    cuts = sorted(data.draw(st.sets(st.integers(1, n), max_size=4)) | {n})
+    places = [order[start:end] for start, end in zip([0, *cuts], cuts, strict=False)]
+
+    def pieces(names):
+        return [(at, table.select(names).take(pa.array(at))) for at in places]
+
+    encoder, x = Encoder.fit_transform(pieces, n, TWO, min_count=min_count)
+    assert encoder == Encoder.fit(table, TWO, min_count=min_count)
+    assert np.array_equal(x, encoder.transform(table), equal_nan=True)
+    assert np.array_equal(encoder.transform_pieces(pieces, n), x, equal_nan=True)
+
+    known = sorted(v for v in amount if v is not None and np.isfinite(v))
+    fill = known[(len(known) - 1) // 2] if known and n - len(known) < min_count else None
+    assert encoder.fill == ({} if fill is None else {"amount": pytest.approx(fill)})
+    shown = [v if v is not None and np.isfinite(v) else np.nan if fill is None else fill for v in amount]
+    assert np.array_equal(x[:, 0], np.array(shown, dtype=np.float32), equal_nan=True)
+
+
 texts = st.lists(st.one_of(st.none(), st.text(max_size=4)), min_size=1, max_size=30)
 
 

@@ -6,9 +6,11 @@ import json
 
 import numpy as np
 import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
-from holdfast.models.reference import reference_of
+from holdfast.models.reference import QUANTILES, reference_of
 
 
 def test_medians_modes_and_shares():
@@ -34,6 +36,22 @@ def test_medians_modes_and_shares():
     assert found["ranges"]["c"] == {"null_share": 0.5, "levels": {"a": 1, "b": 1}}
     assert found["ranges"]["none"]["quantiles"] == {}
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+@given(
+    st.lists(st.none() | st.floats(-1e6, 1e6, width=32) | st.just(float("inf")), min_size=1, max_size=60),
+)
+def test_quantiles_are_numpys(values):
+    schema = FeatureSchema((FeatureSpec("n", "number", "n", "n"),))
+    found = reference_of(pa.table({"n": pa.array(values, pa.float32())}), schema)["ranges"]["n"]
+    known = [v for v in values if v is not None and np.isfinite(v)]
+    if not known:
+        assert (found["min"], found["max"], found["quantiles"]) == (None, None, {})
+        return
+    expected = np.quantile(np.array(known, dtype=np.float64), QUANTILES)
+    assert list(found["quantiles"]) == [str(q) for q in QUANTILES]
+    np.testing.assert_allclose(list(found["quantiles"].values()), expected, rtol=1e-6, atol=1e-30)
+    assert (found["min"], found["max"]) == tuple(float(str(np.float32(v))) for v in (min(known), max(known)))
 
 
 def test_row_order_does_not_matter(tools):

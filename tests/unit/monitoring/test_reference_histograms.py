@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +37,21 @@ def test_counting_the_reference_again_gives_the_reference(rows: list[float | Non
     assert counts.sum() + nulls == len(rows)
     assert len(bin_names(reference)) == len(counts)
     assert len(counts) <= max(bins, 3)
+
+
+@given(values, st.integers(2, 12), st.sampled_from([np.float32, np.float64]))
+def test_edges_are_values_that_occur_at_the_quantiles(rows: list[float | None], bins: int, kind: type) -> None:
+    given_values = np.array([np.nan if v is None else v for v in rows], dtype=kind)
+    known = given_values[~np.isnan(given_values)].astype(np.float64)
+    reference = number_reference(given_values, bins)
+    edges = np.asarray(reference["edges"], dtype=np.float64)
+    if len(known) and known.min() < known.max():
+        with np.errstate(invalid="ignore"):  # NumPy subtracts infinities on its way to a value that occurs
+            expected = np.unique(np.quantile(known, np.arange(1, bins) / bins, method="inverted_cdf"))
+        assert edges.tolist() == expected[(expected < known.max()) & np.isfinite(expected)].tolist()
+    bounds = [-np.inf, *edges, np.inf]
+    slow = [sum(low < v <= high or v == low == -np.inf for v in known) for low, high in pairwise(bounds)]
+    assert reference["counts"] == slow
 
 
 def test_a_continuous_number_gets_equal_bins() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tiny_company import EARLIER, LAST, files_of, put_conf, truncate_sources
 
 from holdfast.pipelines.run import run
 from holdfast.pipelines.score import score
+from holdfast.pipelines.train import train
+from holdfast.training.rows import TrainingRows
 
 
 def test_two_full_runs_write_the_same_bytes(root, finished, opened, tmp_path):
@@ -27,6 +31,15 @@ def test_a_second_run_of_everything_changes_nothing(copied, opened):
     assert {name: files_of(copied / "var" / "demo" / name) for name in folders} == before
     assert summary.stages["train"]["version"] == 1
     assert summary.stages["data"]["written"] is False
+
+
+def test_a_dataset_too_large_for_memory_gives_the_same_bundle(copied, opened, monkeypatch):
+    workspace = opened(copied)
+    before = files_of(workspace.models)
+    monkeypatch.setattr(TrainingRows, "of", partial(TrainingRows.of, most_bytes=0))
+    monkeypatch.setattr("holdfast.training.rows.FEATURES_AT_A_TIME", 4)
+    assert train(workspace).version == 1
+    assert files_of(workspace.models) == before
 
 
 def test_scoring_twice_writes_the_same_parquet(copied, opened):
