@@ -22,7 +22,8 @@ def given_back() -> Iterator[None]:
 
 
 def trim() -> None:
-    """Give back what freed objects of C libraries took: malloc keeps it for each thread that asked for it."""
+    """Give back what freed objects of C libraries took: pools keep it for each thread that asked for it."""
+    pa.default_memory_pool().release_unused()
     if sys.platform == "linux" and (function := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         function(0)
 
