@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 # Where scikit-learn is installed, XGBoost and LightGBM import it for wrappers that nothing here uses: a second of every
@@ -10,6 +11,9 @@ from typing import Any
 _modules: dict[str, Any] = sys.modules
 _modules.setdefault("sklearn", None)
 
-from holdfast.cli.main import main  # noqa: E402
 
-__all__ = ["main"]
+def main(words: Sequence[str] | None = None) -> int:
+    """See `holdfast.cli.main.main`, which is imported only here: after the line above."""
+    from holdfast.cli.main import main as run
+
+    return run(words)

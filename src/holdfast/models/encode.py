@@ -25,60 +25,15 @@ from holdfast.artifacts.schema import FeatureSchema
 from holdfast.errors import ConfigError, Problem, StoreError, did_you_mean
 from holdfast.evaluation.arrays import FloatArray
 from holdfast.models.estimator import Matrix
+from holdfast.models.levels import Levels, levels_of
+from holdfast.models.medians import BLOCK_ROWS, fill_in
 
 FORMAT = "holdfast-encoder-2"
 MIN_COUNT = 20  # rarer levels are grouped, and rarer nulls filled
 MAX_LEVELS = 64  # XGBoost's max_cat_threshold: more levels would not be split on anyway
-RARE = "(rare)"
-BLOCK_ROWS = 65_536
-CACHED_ROWS, COLUMNS_AT_A_TIME = 2_048, 8
 
 Pieces: TypeAlias = Callable[[Sequence[str]], Iterable[tuple[NDArray[np.int64], pa.Table]]]
 """Given names of columns: the rows' tables, each with the places of its rows."""
-
-
-@dataclass(frozen=True)
-class Levels:
-    """The known levels of one category column.
-
-    Attributes
-    ----------
-    level : names, sorted
-    code : each level's code; rare ones share the highest
-    one_hot : one matrix column per code rather than one column of codes
-    missing : the code of a null and of a level not known; None where these are NaN
-    """
-
-    level: tuple[str, ...]
-    code: tuple[int, ...]
-    one_hot: bool
-    missing: int | None = None
-
-    @property
-    def width(self) -> int:
-        return self.size if self.one_hot else 1
-
-    @property
-    def size(self) -> int:
-        return max(self.code, default=-1) + 1
-
-    @cached_property
-    def arrow(self) -> pa.Array:
-        return pa.array(self.level, pa.string())
-
-    @cached_property
-    def codes(self) -> Matrix:
-        return np.array([*self.code, np.nan if self.missing is None else self.missing], dtype=np.float32)
-
-    def name_of(self, code: int) -> str:
-        names = [level for level, c in zip(self.level, self.code, strict=True) if c == code]
-        return names[0] if len(names) == 1 else RARE
-
-    def encode(self, column: pa.ChunkedArray) -> Matrix:
-        """Codes of a string column, (n,) float32; null and levels not known are as ``missing`` says."""
-        position = pc.fill_null(pc.index_in(column, self.arrow), len(self.level))
-        codes: Matrix = self.codes[position.to_numpy()]
-        return codes
 
 
 @dataclass(frozen=True)
@@ -152,12 +107,12 @@ class Encoder:
                 counted[name].update(
                     dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
                 )
-        levels = {name: _levels(counts, one_hot_max, min_count, max_levels) for name, counts in counted.items()}
+        levels = {name: levels_of(counts, one_hot_max, min_count, max_levels) for name, counts in counted.items()}
         bare = cls(schema, levels, {})
         x = bare.transform_pieces(pieces, n)
         numbers = [f.kind == "number" for f in schema]
         at = [k for k, i in enumerate(bare.source) if numbers[i]]
-        fill = dict(zip((f.name for f in schema if f.kind == "number"), _fill_in(x, at, min_count), strict=True))
+        fill = dict(zip((f.name for f in schema if f.kind == "number"), fill_in(x, at, min_count), strict=True))
         return cls(schema, levels, {name: value for name, value in fill.items() if value is not None}), x
 
     @cached_property
@@ -326,51 +281,3 @@ class Encoder:
             return cls(FeatureSchema.from_json(body["schema"]), levels, fill)
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError("this is not an encoder file", fix="Train the model again") from error
-
-
-def _levels(counts: Mapping[str | None, int], one_hot_max: int, min_count: int, max_levels: int) -> Levels:
-    pairs = sorted(
-        ((level, count) for level, count in counts.items() if level is not None), key=lambda pair: (-pair[1], pair[0])
-    )
-    kept = [level for level, count in pairs if count >= min_count]
-    if len(kept) < len(pairs) or len(kept) > max_levels:
-        kept = kept[: max_levels - 1]
-    own = {level: code for code, level in enumerate(sorted(kept))}
-    names = sorted(level for level, _ in pairs)
-    code = tuple(own.get(level, len(own)) for level in names)
-    missing = None
-    if names and counts.get(None, 0) < min_count:
-        missing = len(own) if len(own) < len(names) else own[pairs[0][0]]
-    return Levels(tuple(names), code, 0 < max(code, default=-1) + 1 <= one_hot_max, missing)
-
-
-def _fill_in(x: Matrix, columns: Sequence[int], min_count: int) -> list[float | None]:
-    """Put the lower median of what is known in the place of NaN, where there are fewer than ``min_count`` of them.
-
-    Returns
-    -------
-    By column the median; None where there are more NaN, or nothing else.
-    """
-    missing = np.zeros(x.shape[1], dtype=np.int64)
-    for start in range(0, len(x), BLOCK_ROWS):
-        missing += np.isnan(x[start : start + BLOCK_ROWS]).sum(axis=0)
-    few = [k for k in columns if missing[k] < min(min_count, len(x))]
-    medians: dict[int, float] = {}
-    for first in range(0, len(few), COLUMNS_AT_A_TIME):
-        some = few[first : first + COLUMNS_AT_A_TIME]
-        for k, column in zip(some, _columns_of(x, some), strict=True):
-            known = column[~np.isnan(column)] if missing[k] else column
-            middle = (len(known) - 1) // 2
-            known.partition(middle)
-            medians[k] = float(known[middle])
-            if missing[k]:
-                x[np.isnan(x[:, k]), k] = known[middle]
-    return [medians.get(k) for k in columns]
-
-
-def _columns_of(x: Matrix, columns: Sequence[int]) -> Matrix:
-    """(k, n) some columns; block by block, which the processor's cache makes several times faster."""
-    out = np.empty((len(columns), len(x)), dtype=np.float32)
-    for start in range(0, len(x), CACHED_ROWS):
-        out[:, start : start + CACHED_ROWS] = x[start : start + CACHED_ROWS, columns].T
-    return out
