@@ -6,15 +6,24 @@ import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pyarrow as pa
+
+M_MMAP_THRESHOLD = -3
+LARGE = 1024**2
 
 
 @contextmanager
 def given_back() -> Iterator[None]:
-    """In this block Arrow gives memory back to the system at once; its own pool, and malloc, would keep much of it."""
+    """In this block Arrow gives memory back to the system at once; its own pool, and malloc, would keep much of it.
+
+    From here on malloc does the same with what is large: left alone, it learns to keep what it once was asked for.
+    """
     before = pa.default_memory_pool()
     pa.set_memory_pool(_frugal())
+    if (mallopt := _glibc("mallopt")) is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGE)
     try:
         yield
     finally:
@@ -24,8 +33,13 @@ def given_back() -> Iterator[None]:
 def trim() -> None:
     """Give back what freed objects of C libraries took: pools keep it for each thread that asked for it."""
     pa.default_memory_pool().release_unused()
-    if sys.platform == "linux" and (function := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
-        function(0)
+    if (malloc_trim := _glibc("malloc_trim")) is not None:
+        malloc_trim(0)
+
+
+def _glibc(name: str) -> Any:
+    """A function of the GNU C library; None where there is another."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 def _frugal() -> pa.MemoryPool:

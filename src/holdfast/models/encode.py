@@ -26,7 +26,7 @@ from holdfast.errors import ConfigError, Problem, StoreError, did_you_mean
 from holdfast.evaluation.arrays import FloatArray
 from holdfast.models.estimator import Matrix
 from holdfast.models.levels import Levels, levels_of
-from holdfast.models.medians import BLOCK_ROWS, fill_in
+from holdfast.models.medians import CACHED_ROWS, fill_in
 
 FORMAT = "holdfast-encoder-2"
 MIN_COUNT = 20  # rarer levels are grouped, and rarer nulls filled
@@ -197,28 +197,31 @@ class Encoder:
         return out
 
     def _write(self, table: pa.Table, out: Matrix) -> None:
-        columns = self._columns(table)
+        parts: list[tuple[int | slice, NDArray[Any]]] = []
         at = 0
-        for feature, width, column in zip(self.schema, self._widths, columns, strict=True):
+        for feature, width, column in zip(self.schema, self._widths, self._columns(table), strict=True):
             if feature.kind == "number":
-                out[:, at] = column.to_numpy()
+                parts.append((at, column.to_numpy()))
             else:
                 levels = self.levels[feature.name]
                 codes = levels.encode(column)
                 if levels.one_hot:
                     # a missing category is missing in each of its columns
                     hot = codes[:, None] == np.arange(width, dtype=np.float32)
-                    out[:, at : at + width] = np.where(np.isnan(codes)[:, None], np.float32(np.nan), hot)
+                    hot = np.where(np.isnan(codes)[:, None], np.float32(np.nan), hot)
+                    parts.append((slice(at, at + width), hot))
                 else:
-                    out[:, at] = codes
+                    parts.append((at, codes))
             at += width
-        # boosters refuse an infinity; a ratio with a zero below says nothing known. Columns by themselves: NumPy is
-        # slow where it repeats a short row
-        for start in range(0, len(out), BLOCK_ROWS):
-            some = out[start : start + BLOCK_ROWS]
+        for start in range(0, len(out), CACHED_ROWS):
+            some = out[start : start + CACHED_ROWS]
+            for to, values in parts:
+                some[:, to] = values[start : start + CACHED_ROWS]
+            # boosters refuse an infinity; a ratio with a zero below says nothing known
             infinite = np.isinf(some)
             if infinite.any():
                 some[infinite] = np.nan
+            # columns by themselves: NumPy is slow where it repeats a short row
             missing = np.isnan(some)
             for k in np.flatnonzero(missing.any(axis=0) & self._filled):
                 some[missing[:, k], k] = self._fill_row[k]

@@ -57,13 +57,13 @@ def reference_of(table: pa.Table, schema: FeatureSchema) -> dict[str, Any]:
 
 
 def _quantiles(values: NDArray[np.float32]) -> dict[float, float]:
-    """Linearly interpolated quantiles, extremes among them; none of no values. ``values`` is put in another order."""
+    """Linearly interpolated quantiles, extremes among them; none of no values. ``values`` are sorted in place."""
     if not len(values):
         return {}
     asked = np.array([0.0, *QUANTILES, 1.0])
     at = asked * (len(values) - 1)
     low, high = np.floor(at).astype(np.int64), np.ceil(at).astype(np.int64)
-    values.partition(np.unique([low, high]))
+    values.sort()  # several times faster than a partition at this many places
     below, above = values[low].astype(np.float64), values[high].astype(np.float64)
     return dict(zip(asked.tolist(), map(_short, below + (above - below) * (at - low)), strict=True))
 

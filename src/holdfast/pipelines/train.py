@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version as installed
 from typing import Any
 
@@ -88,7 +89,7 @@ def train(
     )
     trained = fit_and_measure(
         rows, plan, config.training, facts, threads=threads, progress=progress, journals=workspace.var / "tuning",
-        reference=lambda r, train_rows, p: {HISTOGRAMS: _histograms(config, r, train_rows, p)},
+        reference=lambda r, train_rows, p: {HISTOGRAMS: _histograms(config, r, train_rows, p, threads)},
         campaign=lambda some: campaign_of(config, rows, some),
     )  # fmt: skip
     progress("registering")
@@ -206,12 +207,14 @@ def _by_cutoff(rows: TrainingRows) -> list[tuple[str, Any]]:
     return [(iso(t.astype(object)), t) for t in np.unique(rows.cutoffs)]
 
 
-def _histograms(config: Config, rows: TrainingRows, train_rows: IntArray, p: FloatArray) -> dict[str, Any]:
+def _histograms(
+    config: Config, rows: TrainingRows, train_rows: IntArray, p: FloatArray, threads: int
+) -> dict[str, Any]:
     # exposure only says how much history there is, which grows by itself: that is no drift
     exposure = [f.name for f in rows.schema if f.group == EXPOSURE]
     schema = rows.schema.without([*config.training.exclude, *exposure])
     bins = config.monitoring.drift.bins
     found = reference_histograms(rows.take(train_rows, ["customer_id"]), FeatureSchema(()), bins, scores=p)
-    for part, table in rows.by_features(train_rows, schema):
-        found["features"] |= reference_histograms(table, part, bins)["features"]
+    for part in rows.of_features(train_rows, schema, partial(reference_histograms, bins=bins), threads):
+        found["features"] |= part["features"]
     return found

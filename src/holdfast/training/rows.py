@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from holdfast.errors import StoreError
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+T = TypeVar("T")
 
 
 MOST_BYTES = 128 * 1024**2
@@ -120,12 +122,16 @@ class TrainingRows:
         cutoffs, starts = np.unique(self.cutoffs, return_index=True)
         return list(zip(cutoffs, starts.tolist(), [*starts[1:].tolist(), len(self)], strict=True))
 
-    def by_features(self, rows: IntArray, schema: FeatureSchema) -> Iterator[tuple[FeatureSchema, pa.Table]]:
-        """Some rows of all features, as many features at a time as is cheap."""
-        many = len(schema) if self._in_memory(schema.names) else FEATURES_AT_A_TIME
-        for start in range(0, len(schema), max(many, 1)):
-            part = FeatureSchema(schema.features[start : start + many])
-            yield part, self.take(rows, part.names)
+    def of_features(
+        self, rows: IntArray, schema: FeatureSchema, found_of: Callable[[pa.Table, FeatureSchema], T], threads: int
+    ) -> list[T]:
+        """What a function finds in some rows of all features: called with a few features at a time, in threads."""
+        parts = [
+            FeatureSchema(schema.features[start : start + FEATURES_AT_A_TIME])
+            for start in range(0, len(schema), FEATURES_AT_A_TIME)
+        ]
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(lambda part: found_of(self.take(rows, part.names), part), parts))
 
     def _in_memory(self, columns: Sequence[str]) -> bool:
         return self.dataset is None or set(columns) <= set(self.table.column_names)

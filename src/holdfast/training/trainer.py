@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,9 +150,7 @@ def train(
             libraries=dict(facts.libraries),
             extra={**facts.extra, "trained_on": _cutoffs(rows, train) if plan.timed else [], **extra},
         )
-        with ThreadPoolExecutor(2) as pool:  # both read all that was trained on
-            typical, remembered = pool.submit(_typical, rows, train, schema), pool.submit(reference, rows, train, own)
-        about = {**typical.result(), **remembered.result()}
+        about = {**_typical(rows, train, schema, threads), **reference(rows, train, own)}
         return Bundle(fitted.encoder, fitted.model, calibrator, about, metrics, provenance)
 
     evaluated = bundle(fitted, calibrator, plan.final.train, metrics)
@@ -179,8 +176,8 @@ def train(
     return Trained(serves, evaluated, measured, metrics)
 
 
-def _typical(rows: TrainingRows, train: IntArray, schema: FeatureSchema) -> dict[str, Any]:
-    parts = [reference_of(table, part) for part, table in rows.by_features(train, schema)]
+def _typical(rows: TrainingRows, train: IntArray, schema: FeatureSchema, threads: int) -> dict[str, Any]:
+    parts = rows.of_features(train, schema, reference_of, threads)
     named = {key: {k: v for part in parts for k, v in part[key].items()} for key in ("typicals", "ranges")}
     return {"n": len(train), **named}
 

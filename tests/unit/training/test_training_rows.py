@@ -99,14 +99,13 @@ def test_a_large_dataset_answers_as_one_in_memory(both, numbers):
 
 
 def test_features_come_a_few_at_a_time(both, monkeypatch):
-    memory, files = both
+    memory, _ = both
     monkeypatch.setattr("holdfast.training.rows.FEATURES_AT_A_TIME", 4)
     at = np.arange(3, 15)
-    ((schema, whole),) = memory.by_features(at, memory.schema)
-    assert schema == memory.schema
-    parts = list(files.by_features(at, files.schema))
-    assert [part.names for part, _ in parts] == [["n0", "n1", "n2", "n3"], ["n4", "plan"]]
-    assert all(table.equals(whole.select(part.names)) for part, table in parts)
+    for rows in both:
+        found = rows.of_features(at, rows.schema, lambda table, part: (part.names, table), threads=2)
+        assert [names for names, _ in found] == [["n0", "n1", "n2", "n3"], ["n4", "plan"]]
+        assert all(table.equals(memory.take(at, names)) for names, table in found)
 
 
 def test_a_dataset_that_changed_while_it_was_read_is_refused(both, tmp_path):
