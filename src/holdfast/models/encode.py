@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.errors import ConfigError, Problem, StoreError, did_you_mean
 from holdfast.evaluation.arrays import FloatArray
+from holdfast.models.blocks import CACHED_ROWS
 from holdfast.models.estimator import Matrix
 from holdfast.models.levels import Levels, levels_of
-from holdfast.models.medians import CACHED_ROWS, fill_in
+from holdfast.models.medians import fill_in
 
 FORMAT = "holdfast-encoder-2"
 MIN_COUNT = 20  # rarer levels are grouped, and rarer nulls filled

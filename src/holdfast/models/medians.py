@@ -6,11 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from holdfast.models.blocks import CACHED_ROWS, COLUMNS_AT_A_TIME, copy_columns, room_for
 from holdfast.models.estimator import Matrix
-
-CACHED_ROWS = 2_048
-"""A matrix's rows at a time: what is made of them stays in the processor's cache, and takes no fresh memory."""
-COLUMNS_AT_A_TIME = 8
 
 
 def fill_in(x: Matrix, columns: Sequence[int], min_count: int) -> list[float | None]:
@@ -25,12 +22,10 @@ def fill_in(x: Matrix, columns: Sequence[int], min_count: int) -> list[float | N
         missing += np.isnan(x[start : start + CACHED_ROWS]).sum(axis=0)
     few = [k for k in columns if missing[k] < min(min_count, len(x))]
     medians: dict[int, float] = {}
-    room = np.empty((min(len(few), COLUMNS_AT_A_TIME), len(x)), dtype=np.float32)
+    room = room_for(x, len(few))
     for first in range(0, len(few), COLUMNS_AT_A_TIME):
         some = few[first : first + COLUMNS_AT_A_TIME]
-        for start in range(0, len(x), CACHED_ROWS):
-            room[: len(some), start : start + CACHED_ROWS] = x[start : start + CACHED_ROWS, some].T
-        for k, column in zip(some, room, strict=False):
+        for k, column in zip(some, copy_columns(x, some, room), strict=True):
             empty = np.flatnonzero(np.isnan(column)) if missing[k] else ()
             middle = (len(x) - missing[k] - 1) // 2
             column.partition(middle)  # NaN are last

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from holdfast.errors import StoreError
 from holdfast.evaluation.arrays import FloatArray
+from holdfast.models.cut_points import cut_points
 from holdfast.models.estimator import Matrix, ModelFile, check_matrix, check_training
 from holdfast.models.tree_shap import contributions
 
@@ -68,10 +69,13 @@ class XGBoost:
         """See :meth:`holdfast.models.estimator.Estimator.fit`."""
         data = check_training(x, y, weight=weight, categorical=categorical, monotone=monotone)
         kinds = ["c" if j in data.categorical else "q" for j in range(data.x.shape[1])]
-        train = xgb.QuantileDMatrix(
-            data.x, data.y, weight=data.weight, feature_types=kinds, max_bin=self.max_bin, nthread=threads,
-            enable_categorical=True,
-        )  # fmt: skip
+        quantised = partial(
+            xgb.QuantileDMatrix, feature_types=kinds, max_bin=self.max_bin, nthread=threads, enable_categorical=True
+        )
+        cuts = quantised(cut_points(data.x, self.max_bin, threads=threads))
+        train = quantised(data.x, data.y, weight=data.weight, ref=cuts)
+        monotone = data.monotone
+        del x, data  # training reads the quantised matrix: one that the caller gave up is freed here
         params = {
             "objective": "binary:logistic",
             "tree_method": "hist",
@@ -88,8 +92,8 @@ class XGBoost:
             "seed": seed,
             "verbosity": 0,
         }
-        if data.monotone is not None:
-            params["monotone_constraints"] = data.monotone
+        if monotone is not None:
+            params["monotone_constraints"] = monotone
         booster = xgb.train(params, train, self.rounds)
         return XGBoostModel(bytes(booster.save_raw("json")))
 

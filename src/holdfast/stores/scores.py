@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ SCORES = "scores"
 DECISIONS = "decisions"
 FEATURES = "features"
 PART = "part-0.parquet"
+BATCH = 65_536
 
 _PREFIX = "cutoff="
 _VERBS = {SCORES: "Run: holdfast score", FEATURES: "Run: holdfast score", DECISIONS: "Run: holdfast decide"}
@@ -64,6 +68,44 @@ def read_scores(root: Path, cutoff: datetime | None = None) -> ScoreBatch:
 def score_cutoffs(root: Path) -> list[datetime]:
     """Cutoffs that have scores, ascending."""
     return _cutoffs(root / SCORES)
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """What a cutoff's file holds, to read some at a time.
+
+    Attributes
+    ----------
+    kind : SCORES, DECISIONS or FEATURES
+    """
+
+    kind: str
+    cutoff: datetime
+    file: Path
+    schema: pa.Schema
+    manifest: dict[str, Any]
+
+    def batches(self) -> Iterator[pa.Table]:
+        """The rows in customer_id order, `BATCH` at a time; StoreError if they cannot be read."""
+        with _reading(self.file, self.kind), pq.ParquetFile(self.file) as opened:
+            for batch in opened.iter_batches(BATCH):
+                yield pa.Table.from_batches([batch])
+
+
+def scored_rows(root: Path, kind: str, cutoff: datetime | None = None) -> ScoredRows:
+    """What there is of a cutoff, not read yet; as `read_scores`."""
+    known = _cutoffs(root / kind)
+    if not known:
+        raise NotReadyError(f"no {kind} in {root / kind}", fix=_VERBS[kind])
+    cutoff = known[-1] if cutoff is None else cutoff
+    if cutoff not in known:
+        raise NotFoundError(
+            f"no {kind} of cutoff {iso(cutoff)} in {root / kind}; the latest is {iso(known[-1])}", fix=_VERBS[kind]
+        )
+    folder = root / kind / f"{_PREFIX}{iso(cutoff)}"
+    with _reading(folder, kind):
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return ScoredRows(kind, cutoff, folder / PART, pq.read_schema(folder / PART), manifest)
 
 
 def write_decisions(root: Path, batch: DecisionBatch) -> Path:
@@ -117,21 +159,17 @@ def _write(
 
 
 def _read(root: Path, kind: str, cutoff: datetime | None) -> tuple[datetime, pa.Table, dict[str, Any]]:
-    known = _cutoffs(root / kind)
-    if not known:
-        raise NotReadyError(f"no {kind} in {root / kind}", fix=_VERBS[kind])
-    cutoff = known[-1] if cutoff is None else cutoff
-    if cutoff not in known:
-        raise NotFoundError(
-            f"no {kind} of cutoff {iso(cutoff)} in {root / kind}; the latest is {iso(known[-1])}", fix=_VERBS[kind]
-        )
-    folder = root / kind / f"{_PREFIX}{iso(cutoff)}"
+    found = scored_rows(root, kind, cutoff)
+    with _reading(found.file, kind):
+        return found.cutoff, pq.ParquetFile(found.file).read(), found.manifest
+
+
+@contextmanager
+def _reading(path: Path, kind: str) -> Iterator[None]:
     try:
-        table = pq.ParquetFile(folder / PART).read()
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        yield
     except (OSError, ValueError) as e:
-        raise StoreError(f"cannot read {folder}: {e}", fix=_VERBS[kind]) from e
-    return cutoff, table, manifest
+        raise StoreError(f"cannot read {path}: {e}", fix=_VERBS[kind]) from e
 
 
 def _cutoffs(folder: Path) -> list[datetime]:

@@ -112,10 +112,10 @@ def fit(rows: TrainingRows, train: IntArray, schema: FeatureSchema, estimator: E
         *, seed: int, threads: int = 1) -> Fitted:  # fmt: skip
     """Fit an encoder and a model on some rows only, and on no more than a candidate's own features."""
     mine = schema_of(schema, config)
-    encoder, x = encoded(rows, train, mine)
+    encoder, *x = encoded(rows, train, mine)
     inputs, y = inputs_of(encoder, config), rows.y[train]
     model = estimator.fit(
-        x, y, seed=seed, weight=class_weights(y, config.imbalance), threads=threads,
+        x.pop(), y, seed=seed, weight=class_weights(y, config.imbalance), threads=threads,
         categorical=inputs.categorical, monotone=inputs.monotone,
     )  # fmt: skip
     return Fitted(encoder, model)
@@ -126,9 +126,8 @@ def class_weights(y: FloatArray, imbalance: Sequence[str]) -> FloatArray | None:
 
     ``balanced`` gives both classes the same total at mean 1. ``scale_pos_weight`` gives churners the number of those
     who stayed to one who left, and the others 1: the same model as XGBoost's and LightGBM's own parameter of that name
-    at its usual setting gives, save that weights also move XGBoost's cut points of columns with more values than bins,
-    and that LightGBM's own starts from the base rate of unweighted rows. Both ways differ by a factor alone, and so by
-    what penalties and least weights in a leaf mean.
+    at its usual setting gives, save that LightGBM's own starts from the base rate of unweighted rows. Both ways differ
+    by a factor alone, and so by what penalties and least weights in a leaf mean.
     """
     (way,) = imbalance
     positives = float(y.sum())

@@ -1,7 +1,8 @@
-"""Verbs that act: score, explain, decide, materialize, monitor, retrain, serve."""
+"""Verbs that act: score, explain, decide, export, materialize, monitor, retrain, serve."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -72,6 +73,28 @@ def materialize(session: Session, cutoff: CutoffOption = None) -> None:
     session.answer(report, render.materialize)
 
 
+def export(
+    session: Session,
+    cutoff: CutoffOption = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option("--status", help="Only customers with this decision: contact, holdout, over_budget or no_action; "
+                     "may be repeated."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")] = None,
+) -> None:  # fmt: skip
+    """Scores, reasons and decisions of a cutoff as one CSV file, for a CRM or a spreadsheet."""
+    from holdfast.cli.render import acting as render
+    from holdfast.pipelines.export import export as run_export
+
+    at = words.instant(cutoff, "--cutoff")
+    with session.recorded() as (workspace, run), session.progress("exporting"):
+        with run.step("export"):
+            report = run_export(workspace, cutoff=at, statuses=status or (), output=output).to_json()
+        run.summary = run.summary or report
+    session.answer(report, render.export)
+
+
 def monitor(session: Session) -> None:
     """Quality, drift and matured performance of the latest batch, and whether it is time to retrain."""
     from holdfast.cli.render import acting as render
@@ -107,6 +130,7 @@ def register(app: typer.Typer) -> None:
     verb(app, "score", panel=CUSTOMERS)(score)
     verb(app, "explain", panel=CUSTOMERS)(explain)
     verb(app, "decide", panel=CUSTOMERS)(decide)
+    verb(app, "export", panel=CUSTOMERS)(export)
     verb(app, "materialize", panel=OPERATE)(materialize)
     verb(app, "monitor", panel=OPERATE)(monitor)
     verb(app, "retrain", panel=OPERATE)(retrain)

@@ -129,6 +129,19 @@ def materialize(report: Report) -> list[Any]:
     ]
 
 
+def export(report: Report) -> list[Any]:
+    return [
+        title(f"Exported {count(report['customers'])} customers at {report['cutoff']}"),
+        facts(
+            {
+                "model": f"version {report['model_version']}",
+                "columns": ", ".join(report["columns"]),
+                "file": report["path"],
+            }
+        ),
+    ]
+
+
 def monitor(report: Report) -> list[Any]:
     return [
         title(f"Monitoring of version {report['model_version']} at {report['cutoff']}"),
