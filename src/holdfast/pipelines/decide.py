@@ -57,8 +57,11 @@ def decide(workspace: Workspace, *, cutoff: datetime | None = None) -> DecideRep
     treatments: pa.Table | None = None
     if config.decisions.treatments is not None:
         with workspace.engine() as engine:
-            sources = open_sources(workspace, engine)
-            treatments = treatment_outcomes(engine, config, sources, config.decisions.treatments, scores.cutoff)
+            data, treated = config.data, config.decisions.treatments
+            label = [data.stays[0]] if data.stays is not None else []
+            needed = {treated.table, *label, *filter(None, [data.label.events])}
+            sources = open_sources(workspace, engine, only=needed)
+            treatments = treatment_outcomes(engine, config, sources, treated, scores.cutoff)
     batch = decide_batch(
         scores.table, features, compute_effects(treatments, config.decisions), config.decisions,
         horizon_months=months_of(config.data.label.window), cutoff=scores.cutoff,

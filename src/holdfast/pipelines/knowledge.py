@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,8 +38,14 @@ class Knowledge:
     complete_through: datetime
 
 
-def open_sources(workspace: Workspace, engine: Engine, known_as_of: datetime | None = None) -> Sources:
+def open_sources(
+    workspace: Workspace, engine: Engine, known_as_of: datetime | None = None, *, only: Collection[str] | None = None
+) -> Sources:
     """Load and check the declared tables, as far as they are known by ``known_as_of`` (by default as configured).
+
+    Parameters
+    ----------
+    only : names of the tables to read; by default all
 
     Raises
     ------
@@ -56,6 +62,8 @@ def open_sources(workspace: Workspace, engine: Engine, known_as_of: datetime | N
         fix = f"Run: {verb}" if known else "Put the tables there, or set data.sources in data.yaml."
         raise NotReadyError(f"there are no tables yet: {workspace.sources} does not exist", fix=fix)
     known_by = known_as_of or data.known_as_of
+    if only is not None:
+        data = data.model_copy(update={"tables": {n: t for n, t in data.tables.items() if n in only}})
     return load_sources(engine, data, workspace.sources, known_as_of=known_by, scratch=workspace.var / "tmp")
 
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from holdfast.artifacts.engine import BatchFunction, Part
 from holdfast.errors import DataError, HoldfastError, Problem, StoreError
 from holdfast.stores.duckdb_files import read_error, reading, scan
-from holdfast.stores.parts import write_part
+from holdfast.stores.parts import ROW_GROUP, evenly, write_ordered, write_part, writing_rows
 
 _NAME = re.compile(r"^[a-z_][a-z0-9_]*$")
 NULL_MARK, SEPARATOR = "\x1f", "\x1e"
@@ -105,12 +105,25 @@ class DuckDBEngine:
         return (ibis.literal("0x") + digest.substr(0, _HASH_DIGITS)).cast("int64")
 
     def map_batches(self, expression: Any, function: BatchFunction, schema: pa.Schema, name: str) -> Any:
-        """See `holdfast.artifacts.engine.Engine`. In one piece: floats may round otherwise in other batches."""
-        batches = self.to_arrow(expression).combine_chunks().to_batches()
-        return self.from_arrow(pa.Table.from_batches(function(iter(batches)), schema), name)
+        """See `holdfast.artifacts.engine.Engine`. In batches of `ROW_GROUP` rows in the expression's order."""
+        check_name(name)
+        name = f"{name}_mapped"  # a view takes the place of no table
+        file = Path(self._spill.name) / f"{name}.parquet"
+        with writing_rows(file, schema) as write:
+            for batch in function(self._batches(expression)):
+                write(batch.cast(schema))
+        self._sql(f'CREATE OR REPLACE TEMP VIEW "{name}" AS SELECT * FROM {scan([file], text=False)}')
+        return self._backend.table(name, database=("temp", "main"))
 
     def write_parts(self, parts: Sequence[Part], schema: pa.Schema) -> list[int]:
-        """See `holdfast.artifacts.engine.Engine`. While one is fetched, those before it are sorted and written."""
+        """See `holdfast.artifacts.engine.Engine`. While one is fetched, those before it are sorted and written.
+
+        A part alone, which may be everyone there is, is sorted by DuckDB and written batch by batch.
+        """
+        if len(parts) == 1:
+            (part,) = parts
+            rows = self._batches(part.rows.order_by("customer_id"))
+            return [write_ordered(part.file, rows, schema, part.cutoff)]
         writing: list[Future[int]] = []
         with ThreadPoolExecutor(PARTS_AT_A_TIME) as pool:
             for part in parts:
@@ -118,6 +131,12 @@ class DuckDBEngine:
                     writing[-PARTS_AT_A_TIME].result()  # no more tables in memory than these and the next
                 writing.append(pool.submit(write_part, part.file, self.to_arrow(part.rows), schema, part.cutoff))
         return [written.result() for written in writing]
+
+    def _batches(self, expression: Any) -> Iterator[pa.RecordBatch]:
+        """The rows of an expression, `ROW_GROUP` at a time and the rest; one batch without any if there are none."""
+        with _running():
+            reader = self._backend.con.sql(self._backend.compile(expression)).to_arrow_reader(ROW_GROUP)
+            yield from evenly(reader, reader.schema, ROW_GROUP)
 
     def close(self) -> None:
         """Release memory and remove the spill folder."""
