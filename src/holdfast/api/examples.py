@@ -105,3 +105,11 @@ PROBLEM: Final[Example] = {
     "request_id": "3f1d0d0a4f6f4a55a2b6d1b9c0a7e412",
     "errors": [PROBLEM_ITEM],
 }
+API_KEY: Final[Example] = {
+    "key_id": "1ca3630678c1",
+    "name": "crm",
+    "role": "score",
+    "created_at": "2025-01-09T09:30:00Z",
+    "last_used_at": "2025-01-10T14:05:12Z",
+    "revoked_at": None,
+}
