@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from holdfast.api.metrics import Metrics
@@ -61,6 +63,7 @@ class Shared:
             timeout=TIMEOUT_SECONDS,
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
         )
         self._redis = Redis.from_pool(pool)
         self._take = self._redis.register_script(_TAKE)
