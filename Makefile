@@ -69,6 +69,9 @@ prove: $(STAMP) ## every claim at full size, written to benchmarks/results/ (lon
 	@echo "== property tests, 20,000 generated customers against the oracle"
 	@HOLDFAST_PROPERTY_EXAMPLES=286 $(BIN)/python -m pytest -n $(WORKERS) --timeout=0 tests/property \
 		| tee benchmarks/results/property.txt
+	@echo "== the API against its description, thousands of cases"
+	@HOLDFAST_CONTRACT_EXAMPLES=200 $(BIN)/python -m pytest --timeout=0 -q -s tests/e2e/test_api_contract.py \
+		| tee benchmarks/results/api_contract.txt
 	@for program in $$(ls benchmarks/[a-z]*.py 2>/dev/null); do \
 		name=$$(basename "$$program" .py); echo "== $$name"; \
 		$(BIN)/python "$$program" | tee "benchmarks/results/$$name.txt"; done

@@ -7,7 +7,12 @@ from typing import Any, Final, TypeAlias
 Example: TypeAlias = dict[str, Any]
 
 _GENERATION = "1f0c2a9be4d35768"
-ROW: Final[Example] = {"usage_minutes_sum_3m": 41.5, "tickets_count_3m": 3.0, "contract": "monthly"}
+ROW: Final[Example] = {
+    "usage_minutes_sum_3m": 41.5,
+    "usage_minutes_sum_12m": 160.0,
+    "tickets_count_3m": 3.0,
+    "contract": "monthly",
+}
 FRESHNESS: Final[Example] = {"cutoff": "2024-03-01T00:00:00Z", "age_days": 3.4, "stale": False}
 MODEL: Final[Example] = {
     "version": "7",
