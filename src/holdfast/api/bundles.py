@@ -12,9 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from holdfast.api import threads
-from holdfast.api.edge import trace_without_values
 from holdfast.api.metrics import Metrics
-from holdfast.api.problems import RETRY_SECONDS, Unavailable
+from holdfast.api.problems import RETRY_SECONDS, Unavailable, trace_without_values
 from holdfast.clock import naive
 from holdfast.errors import HoldfastError, StoreError
 from holdfast.models.bundle import Bundle

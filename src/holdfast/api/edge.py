@@ -9,7 +9,6 @@ import asyncio
 import logging
 import re
 import time
-import traceback
 import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.api.gate import KEY
 from holdfast.api.metrics import Metrics
-from holdfast.api.problems import REQUEST_ID, ApiProblem, Unavailable, problem_response
+from holdfast.api.problems import REQUEST_ID, ApiProblem, Unavailable, problem_response, trace_without_values
 
 REQUEST_ID_HEADER = "X-Request-ID"
 QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -158,18 +157,6 @@ class Edge:
                 f" key {key.key_id}" if key else "",
                 extra={"request_id": scope[REQUEST_ID], "status": status, "route": route},
             )
-
-
-def trace_without_values(error: BaseException) -> str:
-    """Where an error came from, without its message: messages repeat what failed, and that may be a customer's row."""
-    lines: list[str] = []
-    link: BaseException | None = error
-    while link is not None:
-        lines += [*traceback.format_tb(link.__traceback__), f"{type(link).__module__}.{type(link).__qualname__}\n"]
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
-        if link is not None:
-            lines.append("from\n")
-    return "".join(lines)
 
 
 def _content_length(headers: Headers) -> int:

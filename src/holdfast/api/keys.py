@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.api import threads
 from holdfast.api.metrics import Metrics
-from holdfast.api.problems import Unavailable
+from holdfast.api.problems import Unavailable, trace_without_values
 from holdfast.artifacts.keys import Key, digest, parts
 from holdfast.errors import HoldfastError
 
@@ -101,11 +101,12 @@ class Keys:
                 state = self._opened()
                 self._known = state.usable_keys(self.project)
                 self._mark(state)
-            except (HoldfastError, OSError) as e:
+            except Exception as e:  # whatever it is, there must be a next time
                 self._metrics.store_error("keys")
-                if str(e) != self._said:  # once, not every few seconds until it is mended
-                    self._said = str(e)
-                    log.error("the keys cannot be read or marked as used; those known so far count: %s", e)
+                said = str(e) if isinstance(e, HoldfastError | OSError) else trace_without_values(e)
+                if said != self._said:  # once, not every few seconds until it is mended
+                    self._said = said
+                    log.error("the keys cannot be read or marked as used; those known so far count: %s", said)
                 return
             self._metrics.keys_read()
             self._said = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -125,6 +126,18 @@ def from_error(error: HoldfastError) -> ApiProblem:
             return ApiProblem(404, "not-found", str(error))
         case _:
             raise error  # not the client's business: `edge.Edge` logs it and answers 500
+
+
+def trace_without_values(error: BaseException) -> str:
+    """Where an error came from, without its message: messages repeat what failed, and that may be a customer's row."""
+    lines: list[str] = []
+    link: BaseException | None = error
+    while link is not None:
+        lines += [*traceback.format_tb(link.__traceback__), f"{type(link).__module__}.{type(link).__qualname__}\n"]
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        if link is not None:
+            lines.append("from\n")
+    return "".join(lines)
 
 
 def install(app: FastAPI) -> None:

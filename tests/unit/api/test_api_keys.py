@@ -217,7 +217,9 @@ class Broken:
         self.state.close()
 
 
-def test_while_the_state_is_gone_what_was_known_counts(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+def test_while_the_state_is_gone_what_was_known_counts(
+    office: Office, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken, metrics = Broken(office), Metrics("demo")
     broken.down = True
     keys = Keys(lambda: broken, "demo", metrics, lambda: NOW)  # type: ignore[arg-type,return-value]
@@ -236,7 +238,12 @@ def test_while_the_state_is_gone_what_was_known_counts(office: Office, caplog: p
     assert [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR] == [
         "the keys cannot be read or marked as used; those known so far count: the state database failed"
     ]
-    assert 'holdfast_store_errors_total{project="demo",reason="keys"} 4.0' in metrics.text().decode()
+    monkeypatch.setattr(broken.state, "usable_keys", lambda _: bytes.fromhex("damaged"))
+    broken.down = False
+    keys.read()  # what nobody thought of must not end the reading
+    assert keys.find(key)
+    assert "builtins.ValueError" in caplog.text
+    assert 'holdfast_store_errors_total{project="demo",reason="keys"} 5.0' in metrics.text().decode()
     assert "holdfast_keys_read_timestamp_seconds" in metrics.text().decode()
     keys.close()
 
