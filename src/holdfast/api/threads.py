@@ -12,10 +12,12 @@ from holdfast.api.problems import Unavailable
 T = TypeVar("T")
 
 SECONDS = 15.0
+THREADS = 40
+"""Many wait for one to load a bundle, and others should not wait for them."""
 SLOW = "this took too long here, and was given up. Send it again later, or less of it at once."
 
 # Work that is given up runs to its end all the same, so the pool has an end too: anyio's would start threads anew.
-_POOL = ThreadPoolExecutor(thread_name_prefix="holdfast-api")
+_POOL = ThreadPoolExecutor(THREADS, thread_name_prefix="holdfast-api")
 
 
 async def run(work: Callable[..., T], *args: object) -> T:

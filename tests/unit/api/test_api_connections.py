@@ -100,6 +100,15 @@ def test_a_second_request_has_its_own_time(serve) -> None:
         assert answer(connection)[0] == 408
 
 
+def test_an_answer_to_head_has_no_body(serve) -> None:
+    with connect(serve()) as connection:
+        connection.sendall(GET.replace(b"GET", b"HEAD") + GET.replace(b"Host: h", b"Host: h\r\nConnection: close"))
+        received = connection.makefile("rb").read()
+    assert received.count(b"HTTP/1.1 200 OK") == 2
+    assert received.count(b"content-length: 18") == 2
+    assert received.count(b'"alive"') == 1
+
+
 def test_a_connection_that_idles_is_closed(serve) -> None:
     with connect(serve()) as connection:
         connection.sendall(GET)
