@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ import uvicorn
 
 from holdfast.api.app import create_app
 from holdfast.api.connections import Connection
+from holdfast.api.serve import listen
 from holdfast.config.business import ServingSection
 from holdfast.stores.state import StateStore
 from serving_world import NOW, World, train
@@ -47,7 +47,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[[bool], tuple[str, str]]]:
                 world.online, world.models, ServingSection(rate_limit=None), clock=lambda: NOW, project="demo",
                 open_state=lambda: StateStore(address), keys_required=keys_required,
             )  # fmt: skip
-            listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            listening = stack.enter_context(listen("127.0.0.1", 0))
             server = uvicorn.Server(uvicorn.Config(app, http=Connection, ws="none", log_config=None, access_log=False))
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
             thread.start()
@@ -88,10 +88,11 @@ def test_the_api_does_what_it_says(serve, tmp_path: Path, keys_required: bool) -
         "-H",
         f"X-API-Key: {key}",
     ]
-    command += ["-n", str(EXAMPLES)] if EXAMPLES else ["-n", "5", "--phases", "examples,fuzzing,stateful"]
+    command += ["-n", str(EXAMPLES)] if EXAMPLES else ["-n", "3", "--phases", "examples,fuzzing"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=1200)
+
     assert done.returncode == 0, done.stdout + done.stderr
     cases = re.search(r"([\d,]+) generated", done.stdout)
     assert cases, done.stdout
     print(f"schemathesis, {'with' if keys_required else 'without'} keys: {cases[1]} cases, no failure")  # noqa: T201
-    assert int(cases[1].replace(",", "")) >= (FULL_CASES if EXAMPLES else 50)
+    assert int(cases[1].replace(",", "")) >= (FULL_CASES if EXAMPLES else 40)

@@ -52,8 +52,9 @@ def routes(keys: Keys) -> APIRouter:
         key = _key(request)
 
         def read() -> list[KeyRow]:
+            found = keys.state().keys(keys.project)
             record(key, "list keys", "done")
-            return keys.state().keys(keys.project)
+            return found
 
         rows = await _done(key, "list keys", read)
         return ApiKeys(keys=[_shown(row) for row in rows])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StringConstraints, model_validator
+from pydantic.config import JsonDict, JsonValue
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -22,10 +23,10 @@ CustomerId = Annotated[
 Rows = Annotated[list[dict[str, Any]], Field(min_length=1, description="Feature values by name; GET /v1/features")]
 
 
-def _either(*examples: dict[str, Any], first: str) -> ConfigDict:
+def _either(*examples: JsonDict, first: str) -> ConfigDict:
     """Of a body that holds either ``first`` or rows, and no null in the place of one."""
-    either = [{"required": [first]}, {"required": ["rows"]}]
-    return ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": list(examples), "oneOf": either})
+    either: list[JsonValue] = [{"required": [first]}, {"required": ["rows"]}]
+    return ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [*examples], "oneOf": either})
 
 
 class _Either(BaseModel):

@@ -6,12 +6,17 @@ import gzip
 import json
 import logging
 import unicodedata
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from starlette.testclient import TestClient
 
-from serving_world import ROW, World
+from holdfast.api.app import create_app
+from holdfast.config.business import ServingSection
+from holdfast.models.bundle import Bundle
+from serving_world import NOW, ROW, World
 
 JSON = {"content-type": "application/json"}
 SECRET = "C-SECRET-77"
@@ -57,6 +62,16 @@ BODIES: dict[str, tuple[bytes, dict[str, str], int]] = {
     "prototype": (b'{"__proto__": {"x": 1}, "constructor": 1}', JSON, 422),
     "too many ids": (ids(*map(str, range(1000))), JSON, 422),
 }
+
+
+@pytest.fixture(scope="module")
+def api(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One API for all of it: nothing that is sent here changes what it holds."""
+    world = World(tmp_path_factory.mktemp("abused"))
+    world.promote(bundle, "1")
+    app = create_app(world.online, world.models, ServingSection(), clock=lambda: NOW, project="demo")
+    with TestClient(app, raise_server_exceptions=True, follow_redirects=False) as client:
+        yield client
 
 
 @pytest.mark.parametrize("what", BODIES)

@@ -15,6 +15,7 @@ import uvicorn
 from holdfast.api import edge
 from holdfast.api.app import create_app
 from holdfast.api.connections import MAX_HEAD_BYTES, Connection
+from holdfast.api.serve import listen
 from holdfast.config.business import ServingSection
 from serving_world import World
 
@@ -31,7 +32,7 @@ def serve(world: World) -> Iterator[Callable[..., int]]:
         def start(**limits: Any) -> int:
             quick = type("Quick", (Connection,), limits)
             app = create_app(world.online, world.models, ServingSection(max_body_bytes=100_000), project="demo")
-            listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            listening = stack.enter_context(listen("127.0.0.1", 0))
             config = uvicorn.Config(
                 app, http=quick, ws="none", log_config=None, access_log=False,
                 h11_max_incomplete_event_size=MAX_HEAD_BYTES, timeout_keep_alive=1,
