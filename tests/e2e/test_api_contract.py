@@ -62,7 +62,6 @@ def serve(tmp_path: Path) -> Iterator[Callable[[bool], tuple[str, str]]]:
         yield start
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("keys_required", [True, pytest.param(False, marks=pytest.mark.skipif(
     not EXAMPLES, reason="without keys, only with HOLDFAST_CONTRACT_EXAMPLES (make prove)"))])  # fmt: skip

@@ -29,13 +29,13 @@ def serve(world: World) -> Iterator[Callable[..., int]]:
     """Serve with other limits than the usual; returns the port."""
     with ExitStack() as stack:
 
-        def start(**limits: Any) -> int:
+        def start(*, keep_alive: float = 30, **limits: Any) -> int:
             quick = type("Quick", (Connection,), limits)
             app = create_app(world.online, world.models, ServingSection(max_body_bytes=100_000), project="demo")
             listening = stack.enter_context(listen("127.0.0.1", 0))
             config = uvicorn.Config(
                 app, http=quick, ws="none", log_config=None, access_log=False,
-                h11_max_incomplete_event_size=MAX_HEAD_BYTES, timeout_keep_alive=1,
+                h11_max_incomplete_event_size=MAX_HEAD_BYTES, timeout_keep_alive=keep_alive,  # type: ignore[arg-type]
             )  # fmt: skip
             server = uvicorn.Server(config)
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -91,7 +91,7 @@ def test_headers_that_do_not_come_are_not_waited_for(serve) -> None:
 
 def test_a_second_request_has_its_own_time(serve) -> None:
     with connect(serve(head_seconds=QUICK)) as connection:
-        for _ in range(3):
+        for _ in range(2):
             connection.sendall(GET)
             received = b""
             while b"alive" not in received:
@@ -111,7 +111,7 @@ def test_an_answer_to_head_has_no_body(serve) -> None:
 
 
 def test_a_connection_that_idles_is_closed(serve) -> None:
-    with connect(serve()) as connection:
+    with connect(serve(keep_alive=0.2)) as connection:
         connection.sendall(GET)
         assert connection.makefile("rb").read().startswith(b"HTTP/1.1 200")  # read() ends when the server closes
 
