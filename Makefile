@@ -69,6 +69,9 @@ prove: $(STAMP) ## every claim at full size, written to benchmarks/results/ (lon
 	@echo "== property tests, 20,000 generated customers against the oracle"
 	@HOLDFAST_PROPERTY_EXAMPLES=286 $(BIN)/python -m pytest -n $(WORKERS) --timeout=0 tests/property \
 		| tee benchmarks/results/property.txt
+	@echo "== the API against its description, thousands of cases"
+	@HOLDFAST_CONTRACT_EXAMPLES=200 $(BIN)/python -m pytest --timeout=0 -q -s tests/e2e/test_api_contract.py \
+		| tee benchmarks/results/api_contract.txt
 	@for program in $$(ls benchmarks/[a-z]*.py 2>/dev/null); do \
 		name=$$(basename "$$program" .py); echo "== $$name"; \
 		$(BIN)/python "$$program" | tee "benchmarks/results/$$name.txt"; done
@@ -80,7 +83,7 @@ bench: prove ## the same as prove
 
 .PHONY: lock
 lock: $(STAMP) ## resolve requirements.lock and requirements-spark.lock anew from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra postgres --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra postgres --extra redis --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--quiet -o requirements.lock
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['spark'], sep='\n')" \

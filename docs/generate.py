@@ -184,7 +184,6 @@ def cli() -> str:
         "| `HOLDFAST_LOG` | `text` or `json`: log to stderr, with the run's id on every line |",
         "| `HOLDFAST_LOG_LEVEL` | `DEBUG`, `INFO`, `WARNING` or `ERROR` |",
         "| `HOLDFAST_DEBUG` | `1` shows tracebacks |",
-        "| `HOLDFAST_ALLOW_REMOTE` | `1` lets `serve` listen on addresses that other machines can reach |",
     ]
     for name, command in commands():
         arguments = [p for p in command.params if p.param_type_name == "argument"]

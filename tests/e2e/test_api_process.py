@@ -9,12 +9,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from holdfast.api.serve import check_host, is_loopback, listen
+from holdfast.api.serve import Settings, is_loopback, listen, needs_keys
+from holdfast.config.business import ServingSection
 from holdfast.errors import HoldfastError, UsageError
 from serving_world import IDS, ROW, World, train
 
@@ -26,7 +29,8 @@ from holdfast.config.business import ServingSection
 from holdfast.errors import HoldfastError
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
 root, host, port, workers = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-settings = Settings(root / "online", root / "models", ServingSection(ttl="36500d"), "demo")
+state = f"sqlite:///{root / 'state.db'}"
+settings = Settings(root / "online", root / "models", ServingSection(ttl="36500d"), "demo", state)
 if __name__ == "__main__":
     try:
         serve(settings, host, port, workers=workers)
@@ -109,6 +113,28 @@ def start(world: World) -> Iterator[Callable[..., Process]]:
         process.close()
 
 
+def answer_to_a_slow_request(process: Process, sign: signal.Signals) -> bytes:
+    """What comes for a request whose second half is sent only when the process, told to stop, takes no more of them."""
+    host, port = process.url().removeprefix("http://").split(":")
+    head = "POST /v1/scores HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 28\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as slow:
+        slow.sendall(head.encode() + b'{"customer')
+        assert httpx2.get(f"{process.url()}/healthz").status_code == 200  # the slow one is under way by now
+        process.popen.send_signal(sign)
+        for _ in range(200):
+            try:
+                socket.create_connection((host, int(port)), timeout=5).close()
+            except ConnectionRefusedError:
+                break
+            threading.Event().wait(0.05)
+        else:
+            pytest.fail("it still takes connections")
+        slow.sendall(b'_ids": ["C-0007"]}')
+        answer = slow.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    return answer
+
+
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_follows_and_stops(start, world: World, sign: signal.Signals) -> None:
     process = start()
@@ -124,7 +150,8 @@ def test_it_serves_follows_and_stops(start, world: World, sign: signal.Signals) 
         assert len(client.post("/v1/scores", json={"customer_ids": IDS}).json()["scores"]) == len(IDS)
         chunked = client.post("/v1/scores", content=(b"x" for _ in range(3)), headers={"content-type": "text/plain"})
         assert chunked.status_code == 415
-    assert process.stop(sign) == 0
+    assert b'"C-0007"' in answer_to_a_slow_request(process, sign)
+    assert process.wait() == 0
     assert "C-0007" not in process.said
     assert "Traceback" not in process.said
     assert "GET /v1/customers/{customer_id} 200" in process.said
@@ -140,25 +167,46 @@ def test_a_port_in_use_is_a_clear_error(start) -> None:
     assert first.stop() == 0
 
 
-def test_several_workers(start) -> None:
-    process = start(workers=2)
-    with httpx2.Client(base_url=process.url(), timeout=30) as client:
-        assert client.get("/v1/customers/C-0007").status_code == 200
-    assert process.stop() == 0
-    assert "each counts its own /metrics" in process.said
-
-
-def test_only_this_machine_may_connect(caplog) -> None:
+def test_other_machines_need_a_key(world: World) -> None:
+    state = f"sqlite:///{world.root}/state.db"
+    settings = Settings(world.online, world.models, ServingSection(), "demo", state)
+    behind_a_proxy = replace(settings, serving=ServingSection(require_keys=True))
     for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost"):
         assert is_loopback(host)
-        check_host(host, {})
-    for host in ("0.0.0.0", "::", "192.168.1.5", "example.com", "", "localhost.example.com", "0"):
+        assert not needs_keys(settings, host)
+        with pytest.raises(UsageError, match="require_keys is true"):
+            needs_keys(behind_a_proxy, host)
+    others = ("0.0.0.0", "::", "192.168.1.5", "example.com", "", "localhost.example.com", "0")
+    for host in others:
         assert not is_loopback(host)
-        with pytest.raises(UsageError, match="reverse proxy"):
-            check_host(host, {"HOLDFAST_ALLOW_REMOTE": "yes"})
-    assert not caplog.records
-    check_host("0.0.0.0", {"HOLDFAST_ALLOW_REMOTE": "1"})
-    assert "keep a proxy in front" in caplog.text
+        with pytest.raises(UsageError, match="holdfast keys create"):
+            needs_keys(settings, host)
+    with pytest.raises(UsageError, match="holdfast keys create"):
+        needs_keys(replace(settings, state_url=None), "0.0.0.0")
+    with closing(settings.state()) as store:
+        row, key = store.create_key("demo", "crm", "score", actor="me")
+        assert all(needs_keys(settings, host) for host in others)
+        assert needs_keys(behind_a_proxy, "127.0.0.1")
+        assert key[16:] not in replace(settings, keys_required=True).dump()
+        store.revoke_key("demo", row.key_id, actor="me")
+    with pytest.raises(UsageError, match="has none"):
+        needs_keys(settings, "0.0.0.0")
+
+
+def test_several_workers_ask_for_keys(start, world: World) -> None:
+    state = f"sqlite:///{world.root}/state.db"
+    with closing(Settings(world.online, world.models, ServingSection(), "demo", state).state()) as store:
+        key = store.create_key("demo", "crm", "score", actor="me")[1]
+    process = start(host="0.0.0.0", workers=2)
+    url = process.url().replace("0.0.0.0", "127.0.0.1")
+    with httpx2.Client(base_url=url, timeout=30) as client:
+        assert client.get("/healthz").status_code == 200
+        assert client.get("/v1/customers/C-0007").status_code == 401
+        answer = client.get("/v1/customers/C-0007", headers={"Authorization": f"Bearer {key}"})
+        assert answer.json()["customer_id"] == "C-0007"
+    assert process.stop() == 0
+    assert "each counts its own /metrics" in process.said
+    assert key[16:] not in process.said
 
 
 def test_addresses_that_cannot_be_had() -> None:

@@ -90,7 +90,7 @@ def test_the_lock_holds_all_that_pyproject_asks_for(root: Path) -> None:
     """A dependency without `make lock` works for whoever has it installed, and in no fresh clone."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    asked = {_name(d) for d in (*project["dependencies"], *extras["dev"], *extras["postgres"])}
+    asked = {_name(d) for d in (*project["dependencies"], *extras["dev"], *extras["postgres"], *extras["redis"])}
     lock = (root / "requirements.lock").read_text(encoding="utf-8")
     assert asked <= {_name(line) for line in re.findall(r"^[A-Za-z0-9].*", lock, re.MULTILINE)}, "run: make lock"
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from holdfast.api.examples import (
+    API_KEY,
     COMPUTED,
     CUSTOMER,
     DECISION,
@@ -230,6 +231,25 @@ class Ready(BaseModel):
     status: Literal["ready"] = "ready"
     model: Model
     generation: str
+
+
+class ApiKey(BaseModel):
+    """A key of the API, without its secret."""
+
+    model_config = _example(API_KEY)
+    key_id: str
+    name: str
+    role: str
+    created_at: datetime
+    last_used_at: datetime | None = Field(description="To within a minute or so; null if never.")
+    revoked_at: datetime | None
+
+
+class ApiKeys(BaseModel):
+    """Every key of the API."""
+
+    model_config = _example({"keys": [API_KEY]})
+    keys: list[ApiKey]
 
 
 class ProblemItem(BaseModel):

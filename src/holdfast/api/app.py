@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from holdfast.api import about, customers, explanations, health, openapi, problems, scores
+from holdfast.api import about, admin, customers, explanations, health, openapi, problems, scores, threads
 from holdfast.api.bundles import Bundles
 from holdfast.api.edge import Edge
+from holdfast.api.gate import Gate
+from holdfast.api.keys import Keys
 from holdfast.api.metrics import Metrics
+from holdfast.api.rate import InProcess
 from holdfast.api.serving import Serving
 from holdfast.api.store import Store
 from holdfast.config.business import ServingSection
+
+if TYPE_CHECKING:
+    from holdfast.stores.state import StateStore
 
 _TAGS = [
     {"name": "customers", "description": "What was materialised: scores, reasons, decisions, work lists."},
     {"name": "scores", "description": "Many at once, or of rows that you bring."},
     {"name": "explanations", "description": "Exact contributions, and reasons in business words."},
     {"name": "model", "description": "What serves, and what it reads."},
+    {"name": "admin", "description": "The API's keys; with a key of the role admin, on any address."},
     {"name": "health", "description": "For machines that watch."},
 ]
 
@@ -39,6 +48,8 @@ def create_app(
     *,
     clock: Callable[[], datetime] = now,
     project: str,
+    open_state: Callable[[], StateStore] | None = None,
+    keys_required: bool = False,
 ) -> FastAPI:
     """The API of one project.
 
@@ -49,17 +60,30 @@ def create_app(
     online : ``var/<project>/online``, as `stores.online.OnlineWriter` writes it
     models : ``var/<project>/models``; the bundles that generations name lie in it
     serving : limits, and when a row is stale
-    clock : the time in UTC, for how old rows are
+    clock : the time in UTC, for how old rows are and when keys were used
+    open_state : opens the state database, which holds the keys; None where there is none, and so no key
+    keys_required : whether every request needs a key
     """
     metrics = Metrics(project)
     store = Store(online, metrics)
+    keys = Keys(open_state, project, metrics, clock)
+    limiter = None if serving.rate_limit is None else InProcess(serving.rate_limit)
     parts = Serving(project, store, Bundles(models, metrics), serving, metrics, clock)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with suppress(problems.ApiProblem):  # said in the log and by /readyz
             await parts.model()  # so that rows can be scored even if the store goes before the first of them comes
+        with suppress(problems.Unavailable):
+            await threads.run(keys.read)
+        following = asyncio.create_task(keys.follow())
         yield
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        if limiter is not None:
+            await limiter.close()
+        keys.close()
         store.close()
 
     app = FastAPI(
@@ -74,9 +98,12 @@ def create_app(
         # FastAPI's own telemetry records paths, which hold customer ids
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
+    app.state.keys = keys
     problems.install(app)
+    app.add_middleware(Gate, keys=keys, required=keys_required, limiter=limiter)
     app.add_middleware(Edge, metrics=metrics, max_body_bytes=serving.max_body_bytes)
     for module in (customers, scores, explanations, about, health):
         app.include_router(module.routes(parts))
-    openapi.install(app)
+    app.include_router(admin.routes(keys))
+    openapi.install(app, keys_required=keys_required)
     return app

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StringConstraints, model_validator
+from pydantic.config import JsonDict, JsonValue
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from holdfast.api.examples import ROW
 
@@ -20,34 +23,44 @@ CustomerId = Annotated[
 Rows = Annotated[list[dict[str, Any]], Field(min_length=1, description="Feature values by name; GET /v1/features")]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+def _either(*examples: JsonDict, first: str) -> ConfigDict:
+    """Of a body that holds either ``first`` or rows, and no null in the place of one."""
+    either: list[JsonValue] = [{"required": [first]}, {"required": ["rows"]}]
+    return ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [*examples], "oneOf": either})
 
 
-class ScoreRequest(_Body):
+class _Either(BaseModel):
+    rows: Rows | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        first = next(name for name in type(self).model_fields if name.startswith("customer"))
+        given = {first, "rows"} & self.model_fields_set
+        if len(given) != 1 or getattr(self, given.pop()) is None:
+            raise ValueError(f"give either {first} or rows")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Without the null that stands for what is left out here."""
+        found = handler.resolve_ref_schema(handler(core))
+        for name, field in found["properties"].items():
+            if "anyOf" in field:
+                rest = {k: v for k, v in field.items() if k not in ("anyOf", "default")}
+                found["properties"][name] = {**field["anyOf"][0], **rest}
+        return found
+
+
+class ScoreRequest(_Either):
     """Either customers, for their stored scores, or feature rows, to be scored now."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"customer_ids": ["C-1001", "C-9999"]}, {"rows": [ROW]}]})
+    model_config = _either({"customer_ids": ["C-1001", "C-9999"]}, {"rows": [ROW]}, first="customer_ids")
     customer_ids: Annotated[list[CustomerId], Field(min_length=1)] | None = None
-    rows: Rows | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> ScoreRequest:
-        if (self.customer_ids is None) == (self.rows is None):
-            raise ValueError("give either customer_ids or rows")
-        return self
 
 
-class ExplanationRequest(_Body):
+class ExplanationRequest(_Either):
     """Either a customer of the store or feature rows."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"customer_id": "C-1001"}, {"rows": [ROW], "top": 5}]})
+    model_config = _either({"customer_id": "C-1001"}, {"rows": [ROW], "top": 5}, first="customer_id")
     customer_id: CustomerId | None = None
-    rows: Rows | None = None
     top: Annotated[int, Field(ge=1, le=20, description="Most reasons each way.")] = TOP_REASONS
-
-    @model_validator(mode="after")
-    def _one(self) -> ExplanationRequest:
-        if (self.customer_id is None) == (self.rows is None):
-            raise ValueError("give either customer_id or rows")
-        return self

@@ -10,11 +10,10 @@ from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
-from anyio import to_thread
 
-from holdfast.api.edge import trace_without_values
+from holdfast.api import threads
 from holdfast.api.metrics import Metrics
-from holdfast.api.problems import RETRY_SECONDS, Unavailable
+from holdfast.api.problems import RETRY_SECONDS, Unavailable, trace_without_values
 from holdfast.clock import naive
 from holdfast.errors import HoldfastError, StoreError
 from holdfast.models.bundle import Bundle
@@ -78,7 +77,7 @@ class Bundles:
         wanted = (meta.bundle_sha256, meta.model_version, meta.cutoff)
         if last is not None and (last.sha256, last.version, last.cutoff) == wanted:
             return last
-        return await to_thread.run_sync(self._load, meta)
+        return await threads.run(self._load, meta)
 
     def _load(self, meta: GenerationMeta) -> Loaded:
         with self._loading:

@@ -7,7 +7,12 @@ from typing import Any, Final, TypeAlias
 Example: TypeAlias = dict[str, Any]
 
 _GENERATION = "1f0c2a9be4d35768"
-ROW: Final[Example] = {"usage_minutes_sum_3m": 41.5, "tickets_count_3m": 3.0, "contract": "monthly"}
+ROW: Final[Example] = {
+    "usage_minutes_sum_3m": 41.5,
+    "usage_minutes_sum_12m": 160.0,
+    "tickets_count_3m": 3.0,
+    "contract": "monthly",
+}
 FRESHNESS: Final[Example] = {"cutoff": "2024-03-01T00:00:00Z", "age_days": 3.4, "stale": False}
 MODEL: Final[Example] = {
     "version": "7",
@@ -104,4 +109,12 @@ PROBLEM: Final[Example] = {
     "instance": "/v1/scores",
     "request_id": "3f1d0d0a4f6f4a55a2b6d1b9c0a7e412",
     "errors": [PROBLEM_ITEM],
+}
+API_KEY: Final[Example] = {
+    "key_id": "1ca3630678c1",
+    "name": "crm",
+    "role": "score",
+    "created_at": "2025-01-09T09:30:00Z",
+    "last_used_at": "2025-01-10T14:05:12Z",
+    "revoked_at": None,
 }

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from anyio import to_thread
 from fastapi import APIRouter
 
+from holdfast.api import threads
 from holdfast.api.answers import Explanation, Explanations, Model, Part, Reason
 from holdfast.api.asked import ExplanationRequest
+from holdfast.api.body import StrictRoute
 from holdfast.api.openapi import problems
 from holdfast.api.rows import WHERE, table_of
 from holdfast.api.serving import Serving, model_of, unknown_customer
@@ -25,7 +26,7 @@ MAX_EXPLAINED = 100
 
 def routes(serving: Serving) -> APIRouter:
     """The route of explanations."""
-    router = APIRouter(prefix="/v1", tags=["explanations"])
+    router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["explanations"])
 
     @router.post("/explanations", summary="Why", responses=problems(404, 409, 413, 415, 422, 503))
     async def explanations(asked: ExplanationRequest) -> Explanations:
@@ -43,7 +44,7 @@ async def _of_rows(serving: Serving, rows: list[dict[str, Any]], top: int) -> Ex
     serving.check_batch(WHERE, len(rows), MAX_EXPLAINED)
     loaded = await serving.model()
     table = table_of(rows, loaded.bundle.schema)
-    found = await to_thread.run_sync(explain, loaded.bundle, loaded.dated(table), top)
+    found = await threads.run(explain, loaded.bundle, loaded.dated(table), top)
     return Explanations(explanations=found, model=Model(version=loaded.version, bundle_sha256=loaded.sha256))
 
 
@@ -59,7 +60,7 @@ async def _of_customer(serving: Serving, customer_id: str, top: int) -> Explanat
     with serving.store.guard():  # features that do not fit their own bundle
         schema = loaded.bundle.schema
         table = pa.table([pa.array([features[f.name]], f.arrow_type) for f in schema], names=schema.names)
-    found = await to_thread.run_sync(explain, loaded.bundle, loaded.dated(table), top, customer_id)
+    found = await threads.run(explain, loaded.bundle, loaded.dated(table), top, customer_id)
     return Explanations(explanations=found, model=model_of(meta), freshness=freshness, generation=meta.generation)
 
 

@@ -17,8 +17,9 @@ class Metrics:
     """The measures of one app.
 
     Names: ``holdfast_http_request_seconds`` by method, route template and status; ``holdfast_scores`` by source
-    (stored or computed); ``holdfast_store_errors_total`` by reason; and, as of the scrape, ``holdfast_store_up``,
-    ``holdfast_generation_age_seconds``, ``holdfast_generation_stale`` and ``holdfast_model_info``.
+    (stored or computed); ``holdfast_store_errors_total`` by reason; ``holdfast_keys_read_timestamp_seconds``; and, as
+    of the scrape, ``holdfast_store_up``, ``holdfast_generation_age_seconds``, ``holdfast_generation_stale`` and
+    ``holdfast_model_info``.
     """
 
     def __init__(self, project: str) -> None:
@@ -40,8 +41,14 @@ class Metrics:
         )
         self._errors = Counter(
             "holdfast_store_errors",
-            "Reads of the online store or loads of a bundle that failed.",
+            "Reads of the online store or of the keys, loads of a bundle and shared rate limits that failed.",
             ["project", "reason"],
+            registry=self.registry,
+        )
+        self._keys = Gauge(
+            "holdfast_keys_read_timestamp_seconds",
+            "When the API's keys were last read, in Unix time.",
+            ["project"],
             registry=self.registry,
         )
         self._up = Gauge("holdfast_store_up", "1 if the online store can be read.", ["project"], registry=self.registry)
@@ -71,6 +78,9 @@ class Metrics:
 
     def store_error(self, reason: str) -> None:
         self._errors.labels(self.project, reason).inc()
+
+    def keys_read(self) -> None:
+        self._keys.labels(self.project).set_to_current_time()
 
     def down(self) -> None:
         """The store cannot be read: what served is no longer said."""

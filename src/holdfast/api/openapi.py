@@ -13,10 +13,18 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from holdfast.api.answers import ProblemDocument, ProblemItem
+from holdfast.api.gate import ADMIN_BELOW, API_KEY_HEADER, is_open, needed_role
 from holdfast.api.problems import MEDIA_TYPE
 
 ASSETS = ("fastapi_swagger", "resources")
 """Only its files are used: Swagger UI's script and style."""
+
+SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: `Authorization: Bearer hf_…`"},
+    "header": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER, "description": "The same key, as it is."},
+}
+OF_BODIES = (400, 408, 413, 415)
+OF_KEYS = (401, 429, 503)
 
 _REF = "#/components/schemas/{model}"
 _DOCS_POLICY = (
@@ -55,8 +63,9 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {s: {"description": HTTPStatus(s).phrase, "content": {MEDIA_TYPE: {"schema": schema}}} for s in statuses}
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with problem documents in the place of FastAPI's own errors."""
+def describe(app: FastAPI, *, keys_required: bool) -> dict[str, Any]:
+    """The OpenAPI document: with problem documents in the place of FastAPI's own errors, keys, and what `edge.Edge` and
+    `gate.Gate` may answer on every route."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title,
@@ -73,11 +82,26 @@ def describe(app: FastAPI) -> dict[str, Any]:
         own = ProblemDocument.model_json_schema(ref_template=_REF)
         own.pop("$defs", None)
         schemas[ProblemDocument.__name__] = own
+        document["components"]["securitySchemes"] = SCHEMES
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                _describe_refusals(path, operation, keys_required=keys_required)
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def install(app: FastAPI) -> None:
+def _describe_refusals(path: str, operation: dict[str, Any], *, keys_required: bool) -> None:
+    statuses = set(OF_BODIES if "requestBody" in operation else ())
+    if not is_open(path):
+        statuses |= {*OF_KEYS, *((403,) if needed_role(path) != "read" else ())}
+        either: list[dict[str, list[str]]] = [{name: []} for name in SCHEMES]
+        operation["security"] = either if keys_required or path.startswith(ADMIN_BELOW) else [*either, {}]
+    for status, response in problems(*statuses).items():
+        operation["responses"].setdefault(str(status), response)
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def install(app: FastAPI, *, keys_required: bool) -> None:
     """Add /docs, its files and the redirect from / to it."""
 
     async def home(_: Request) -> Response:
@@ -94,4 +118,4 @@ def install(app: FastAPI) -> None:
     app.add_route("/docs", docs, include_in_schema=False)
     app.add_route("/docs/start.js", start, include_in_schema=False)
     app.mount("/docs/assets", StaticFiles(packages=[ASSETS]), name="docs")
-    app.openapi = lambda: describe(app)  # type: ignore[method-assign]  # how FastAPI documents it
+    app.openapi = lambda: describe(app, keys_required=keys_required)  # type: ignore[method-assign]  # how FastAPI documents it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -58,20 +59,26 @@ class Unavailable(ApiProblem):
 
 def problem_response(scope: Scope, problem: ApiProblem) -> Response:
     """The document of one problem."""
-    body: dict[str, Any] = {
-        "type": f"urn:holdfast:{problem.kind}",
-        "title": HTTPStatus(problem.status).phrase,
-        "status": problem.status,
-        "detail": problem.detail,
-        "instance": scope.get("path", ""),
-        "request_id": scope.get(REQUEST_ID, ""),
-    }
+    path, request_id = scope.get("path", ""), scope.get(REQUEST_ID, "")
+    body = problem_body(HTTPStatus(problem.status), problem.kind, problem.detail, path, request_id)
     if problem.errors:
         body["errors"] = [_error(e) for e in problem.errors[:MAX_PROBLEMS]]
         if len(problem.errors) > MAX_PROBLEMS:
             body["more_errors"] = len(problem.errors) - MAX_PROBLEMS
     # in ASCII: what the client sent may hold lone surrogates, which UTF-8 cannot
     return Response(json.dumps(body).encode(), problem.status, problem.headers, MEDIA_TYPE)
+
+
+def problem_body(status: HTTPStatus, kind: str, detail: str, path: str, request_id: str) -> dict[str, Any]:
+    """The members that every problem document has."""
+    return {
+        "type": f"urn:holdfast:{kind}",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": detail,
+        "instance": path,
+        "request_id": request_id,
+    }
 
 
 def _error(problem: Problem) -> dict[str, Any]:
@@ -95,7 +102,7 @@ def field_path(steps: Sequence[int | str]) -> str:
 
 def _invalid(request: Request, error: RequestValidationError) -> ApiProblem:
     sent = request.headers.get("content-type", "")
-    if request.method == "POST" and "json" not in sent.lower():
+    if "json" not in sent.lower() and any(e["loc"][0] == "body" for e in error.errors()):
         what = f"the body's Content-Type is {shown(sent)}" if sent else "the body has no Content-Type"
         return ApiProblem(415, "not-json", f"{what}. Send application/json.")
     # the client's values are not repeated: they may be anything, and are the client's already
@@ -121,6 +128,18 @@ def from_error(error: HoldfastError) -> ApiProblem:
             raise error  # not the client's business: `edge.Edge` logs it and answers 500
 
 
+def trace_without_values(error: BaseException) -> str:
+    """Where an error came from, without its message: messages repeat what failed, and that may be a customer's row."""
+    lines: list[str] = []
+    link: BaseException | None = error
+    while link is not None:
+        lines += [*traceback.format_tb(link.__traceback__), f"{type(link).__module__}.{type(link).__qualname__}\n"]
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        if link is not None:
+            lines.append("from\n")
+    return "".join(lines)
+
+
 def install(app: FastAPI) -> None:
     """Make every error of ``app`` a problem document."""
 
@@ -141,11 +160,14 @@ def install(app: FastAPI) -> None:
         status = HTTPStatus(error.status_code)
         kind = status.phrase.lower().replace(" ", "-")
         detail = str(error.detail)
+        headers = dict(error.headers or {})
         if status == HTTPStatus.NOT_FOUND:
             detail = "there is no such path; /docs lists them"
         elif status == HTTPStatus.METHOD_NOT_ALLOWED:
             detail = f"this path does not answer {request.method[:_MAX_STEP_CHARS]}"
-        return problem_response(request.scope, ApiProblem(status, kind, detail, headers=error.headers))
+            if headers.get("Allow") == "GET":
+                headers["Allow"] = "GET, HEAD"  # `edge.Edge` answers HEAD
+        return problem_response(request.scope, ApiProblem(status, kind, detail, headers=headers))
 
     app.add_exception_handler(ApiProblem, own)
     app.add_exception_handler(HoldfastError, ours)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from anyio import to_thread
 from fastapi import APIRouter
 
+from holdfast.api import threads
 from holdfast.api.answers import ComputedScore, ComputedScores, Model, StoredScore, StoredScores
 from holdfast.api.asked import ScoreRequest
+from holdfast.api.body import StrictRoute
 from holdfast.api.bundles import Loaded
 from holdfast.api.customers import stored_score
 from holdfast.api.openapi import problems
@@ -18,7 +19,7 @@ from holdfast.api.serving import INLINE_ROWS, Serving, model_of
 
 def routes(serving: Serving) -> APIRouter:
     """The route of scores."""
-    router = APIRouter(prefix="/v1", tags=["scores"])
+    router = APIRouter(prefix="/v1", route_class=StrictRoute, tags=["scores"])
 
     @router.post("/scores", summary="Scores of many", responses=problems(409, 413, 415, 422, 503))
     async def scores(asked: ScoreRequest) -> StoredScores | ComputedScores:
@@ -38,7 +39,7 @@ async def _stored(serving: Serving, ids: list[str]) -> StoredScores:
     if len(ids) <= INLINE_ROWS:
         meta, rows = serving.store.get_many(reader, ids)
     else:
-        meta, rows = await to_thread.run_sync(serving.store.get_many, reader, ids)
+        meta, rows = await threads.run(serving.store.get_many, reader, ids)
     freshness = serving.freshness(meta)
     serving.metrics.scores("stored", (row.probability for row in rows.values()))
     with serving.store.guard():
@@ -57,7 +58,7 @@ async def _computed(serving: Serving, rows: list[dict[str, Any]]) -> ComputedSco
     if len(rows) <= INLINE_ROWS:
         found = _predict(loaded, rows)
     else:
-        found = await to_thread.run_sync(_predict, loaded, rows)
+        found = await threads.run(_predict, loaded, rows)
     serving.metrics.scores("computed", found)
     return ComputedScores(
         scores=[ComputedScore(probability=p) for p in found],

@@ -9,21 +9,24 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from holdfast.api.app import create_app
+from holdfast.api.connections import KEEP_ALIVE_SECONDS, MAX_HEAD_BYTES, Connection
 from holdfast.config.business import ServingSection
 from holdfast.errors import HoldfastError, UsageError
 
-ALLOW_REMOTE = "HOLDFAST_ALLOW_REMOTE"
+if TYPE_CHECKING:
+    from holdfast.stores.state import StateStore
+
 SETTINGS = "HOLDFAST_API_SETTINGS"
 """How worker processes learn what to serve; set by `serve`, not by people."""
 GRACE_SECONDS = 10
@@ -34,27 +37,56 @@ log = logging.getLogger("holdfast.api")
 
 @dataclass(frozen=True)
 class Settings:
-    """What `app.create_app` needs, in a form that passes to another process."""
+    """What `app.create_app` needs, in a form that passes to another process.
+
+    Attributes
+    ----------
+    state_url : the state database, which holds the keys; may hold a password. None where there is none, and so no key
+    """
 
     online: Path
     models: Path
     serving: ServingSection
     project: str
+    state_url: str | None = field(default=None, repr=False)
+    keys_required: bool = False
 
     def app(self) -> FastAPI:
-        return create_app(self.online, self.models, self.serving, project=self.project)
+        return create_app(
+            self.online,
+            self.models,
+            self.serving,
+            project=self.project,
+            open_state=None if self.state_url is None else self.state,
+            keys_required=self.keys_required,
+        )
+
+    def state(self) -> StateStore:
+        """The state database."""
+        from holdfast.stores.state import StateStore  # where no key is needed, SQLAlchemy need not be loaded
+
+        assert self.state_url is not None
+        return StateStore(self.state_url)
+
+    def has_keys(self) -> bool:
+        """Whether there is a key that could be sent."""
+        if self.state_url is None:
+            return False
+        with closing(self.state()) as state:
+            return bool(state.usable_keys(self.project))
 
     def dump(self) -> str:
-        # the API has no use for the database's address, and it is a secret
+        """As JSON; in the environment of this process and its workers, where the database's address came from."""
         serving = self.serving.model_dump(mode="json", exclude={"database_url"})
-        return json.dumps(
-            {"online": str(self.online), "models": str(self.models), "serving": serving, "project": self.project}
-        )
+        paths = {"online": str(self.online), "models": str(self.models)}
+        rest = {"project": self.project, "state_url": self.state_url, "keys_required": self.keys_required}
+        return json.dumps({**paths, "serving": serving, **rest})
 
     @classmethod
     def load(cls, text: str) -> Settings:
         data: dict[str, Any] = json.loads(text)
-        return cls(Path(data["online"]), Path(data["models"]), ServingSection(**data["serving"]), data["project"])
+        online, models, serving = (data.pop(name) for name in ("online", "models", "serving"))
+        return cls(Path(online), Path(models), ServingSection(**serving), **data)
 
 
 def app_of_environment() -> FastAPI:
@@ -69,27 +101,30 @@ def serve(
     port: int,
     *,
     workers: int = 1,
-    environ: Mapping[str, str] | None = None,
 ) -> None:
     """Serve until told to stop by SIGINT or SIGTERM; requests under way are then finished.
 
     Parameters
     ----------
     port : 0 for any free one; the log says which
-    workers : processes; each counts its own /metrics
+    workers : processes; each counts its own /metrics and its own rate limits
 
     Raises
     ------
     UsageError
-        The host is not a loopback address, and ``HOLDFAST_ALLOW_REMOTE`` is not 1.
+        Keys are needed, and there is none.
     HoldfastError
-        The address is in use or cannot be had.
+        The address is in use or cannot be had, or the state database cannot be read.
     """
-    check_host(host, os.environ if environ is None else environ)
+    settings = replace(settings, keys_required=needs_keys(settings, host))
     config = uvicorn.Config(
         f"{__name__}:{app_of_environment.__name__}",
         factory=True,
         workers=workers,
+        http=Connection,
+        ws="none",
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         access_log=False,  # it logs paths, which hold customer ids; `edge.Edge` logs templates
         log_config=None,  # as the program that calls this has configured
         server_header=False,
@@ -102,7 +137,7 @@ def serve(
     try:
         with _stopping_is_success():
             if workers > 1:
-                log.warning("%d workers: each counts its own /metrics", workers)
+                log.warning("%d workers: each counts its own /metrics and rate limits", workers)
                 Multiprocess(config, sockets=[listening]).run()
             else:
                 uvicorn.Server(config).run(sockets=[listening])
@@ -113,23 +148,24 @@ def serve(
         del os.environ[SETTINGS]
 
 
-def check_host(host: str, environ: Mapping[str, str]) -> None:
-    """Refuse addresses that other machines can reach: the API has no keys yet.
+def needs_keys(settings: Settings, host: str) -> bool:
+    """Whether every request needs a key: other machines reach ``host``, or ``serving.require_keys`` says so.
 
     Raises
     ------
     UsageError
-        It is such an address, or no address, and ``HOLDFAST_ALLOW_REMOTE`` is not 1.
+        It does, and no key exists: nobody could ask anything.
+    StoreError
+        It does, and the state database cannot be read.
     """
-    if is_loopback(host):
-        return
-    if environ.get(ALLOW_REMOTE) == "1":
-        log.warning("%s is reachable from other machines and the API asks for no key: keep a proxy in front", host)
-        return
-    raise UsageError(
-        f"{host} is not a loopback address, and the API asks for no key yet: anyone who reaches it can read it",
-        fix=f"Serve on 127.0.0.1 behind a reverse proxy; where only a proxy reaches it, set {ALLOW_REMOTE}=1.",
-    )
+    required = settings.serving.require_keys or not is_loopback(host)
+    if required and not settings.has_keys():
+        why = "serving.require_keys is true" if is_loopback(host) else f"{host} is not a loopback address"
+        raise UsageError(
+            f"{why}, so every request needs a key, and {settings.project} has none",
+            fix=f"Run: holdfast keys create --name NAME --role read --project {settings.project}",
+        )
+    return required
 
 
 def is_loopback(host: str) -> bool:

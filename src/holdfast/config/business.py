@@ -133,6 +133,13 @@ class MonitoringSection(Section):
     triggers: Triggers = Triggers()
 
 
+class RateLimit(Section):
+    """How often one API key may ask: so many requests in so many seconds, all of them at once if it likes."""
+
+    requests: Annotated[int, Field(ge=1, le=1_000_000)] = 3000
+    seconds: Annotated[float, Field(ge=0.1, le=86_400)] = 10.0
+
+
 class ServingSection(Section):
     """The API."""
 
@@ -143,6 +150,11 @@ class ServingSection(Section):
     stale: Literal["return", "refuse"] = "return"
     max_batch: Annotated[int, Field(ge=1, le=100_000)] = 1000
     max_body_bytes: PositiveInt = 4_000_000
+    require_keys: bool = False
+    """Ask for a key on the loopback address too: where a proxy on this machine passes on what others send."""
+    rate_limit: RateLimit | None = RateLimit()
+    """Of each key, in each worker process; a batch is one request. Null is no limit. Requests without a key, which
+    only the loopback address takes, are not limited."""
     database_url: SecretStr | None = None
     """State database; by default SQLite in var/<project>/. Set HOLDFAST_DATABASE_URL, never in YAML."""
 

@@ -87,11 +87,16 @@ class Workspace:
             return DuckDBEngine(scratch, threads=self.config.training.threads, memory=wanted.memory)
         return SparkEngine(scratch, master=wanted.master, options=wanted.settings)
 
+    @property
+    def state_url(self) -> str:
+        """Where the state database is; may hold a password."""
+        secret = self.config.serving.database_url
+        return secret.get_secret_value() if secret else f"sqlite:///{self.var / 'state.db'}"
+
     @cached_property
     def state(self) -> StateStore:
-        secret = self.config.serving.database_url
         self.var.mkdir(parents=True, exist_ok=True)
-        return StateStore(secret.get_secret_value() if secret else f"sqlite:///{self.var / 'state.db'}")
+        return StateStore(self.state_url)
 
     @cached_property
     def registry(self) -> Registry:

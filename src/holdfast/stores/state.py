@@ -1,4 +1,4 @@
-"""The state store: runs, versions, the promotion ledger and alerts.
+"""The state store: runs, versions, the promotion ledger, alerts and API keys.
 
 The ledger is the truth about which version serves. A champion is whoever the last promote, force or rollback
 names; ``versions.status`` mirrors that for listings and is set in the same transaction.
@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from holdfast.errors import NotFoundError, StoreError
+from holdfast.stores.keyring import Keyring
 from holdfast.stores.ledger import Ledger
 from holdfast.stores.process import here, is_dead
 from holdfast.stores.state_engine import open_engine, reading, writing
@@ -38,7 +39,7 @@ class NewAlert:
     acted: dict[str, Any] = field(default_factory=dict)
 
 
-class StateStore(Ledger):
+class StateStore(Ledger, Keyring):
     """The state database of all projects at one address.
 
     Parameters

@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from holdfast.errors import StoreError, UsageError
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision under migrations/versions: opening a database at it does not load Alembic."""
 
 BUSY_SECONDS = 30

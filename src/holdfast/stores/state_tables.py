@@ -1,4 +1,4 @@
-"""The tables of the state database: runs, versions, the promotion ledger and alerts."""
+"""The tables of the state database: runs, versions, the promotion ledger, alerts, API keys and the admin log."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from holdfast.clock import naive, utc
 
 Outcome = Literal["running", "done", "failed", "refused", "killed"]
 PromotionAction = Literal["promote", "rollback", "refuse", "force"]
+AdminOutcome = Literal["done", "failed", "refused"]
 VersionStatus = Literal["candidate", "champion", "challenger", "archived"]
 
 CHANGES_CHAMPION: tuple[PromotionAction, ...] = ("promote", "force", "rollback")
@@ -139,3 +140,37 @@ class AlertRow(Base):
     threshold: Mapped[float | None]
     message: Mapped[str]
     acted: Mapped[dict[str, Any]]
+
+
+class KeyRow(Base):
+    """One API key, without its secret."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (Index("api_keys_by_project", "project", "created_at"),)
+
+    key_id: Mapped[str] = mapped_column(primary_key=True)
+    project: Mapped[str]
+    name: Mapped[str]
+    role: Mapped[str]
+    digest: Mapped[str]
+    """SHA-256 of the secret, in hex."""
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    """To within a minute or so: see `api.keys`."""
+    revoked_at: Mapped[datetime | None]
+
+
+class AdminRow(Base):
+    """One admin call. Only ever added to."""
+
+    __tablename__ = "admin_log"
+    __table_args__ = (Index("admin_log_by_project", "project", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project: Mapped[str]
+    at: Mapped[datetime]
+    actor: Mapped[str]
+    """``key <id>`` over the API, ``user <name>`` at a keyboard."""
+    action: Mapped[str]
+    subject: Mapped[str]
+    outcome: Mapped[str]

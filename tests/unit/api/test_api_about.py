@@ -81,6 +81,8 @@ def test_the_description_is_whole(api) -> None:
         "/v1/explanations",
         "/v1/model",
         "/v1/features",
+        "/v1/admin/keys",
+        "/v1/admin/keys/{key_id}/revoke",
         "/healthz",
         "/readyz",
         "/metrics",

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from holdfast.api import customers
-from holdfast.api.edge import trace_without_values
+from holdfast.api.problems import trace_without_values
 from serving_world import ROW, SCHEMA, World
 
 JSON = {"content-type": "application/json"}

@@ -64,13 +64,16 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="By default serving.port.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
-    """Serve the API: scores, reasons and decisions from the online store. /docs describes it."""
+    """Serve the API: scores, reasons and decisions from the online store. /docs describes it.
+
+    On an address that other machines reach, every request needs a key: holdfast keys create.
+    """
     workspace = session.workspace()
     serving = workspace.config.serving
     at = (serving.host if host is None else host, serving.port if port is None else port)
     # The API is the other door, beside this one: it is started here by name, never used (DESIGN section 2).
     api = import_module("holdfast.api.serve")
-    settings = api.Settings(workspace.online, workspace.models, serving, workspace.name)
+    settings = api.Settings(workspace.online, workspace.models, serving, workspace.name, workspace.state_url)
     if not session.quiet:
         logging.getLogger("holdfast.api").setLevel(logging.INFO)
         typer.echo(f"http://{at[0]}:{at[1]} (documentation: /docs); Ctrl-C stops it", err=True)
