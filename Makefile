@@ -80,7 +80,7 @@ bench: prove ## the same as prove
 
 .PHONY: lock
 lock: $(STAMP) ## resolve requirements.lock and requirements-spark.lock anew from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra postgres --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra postgres --extra redis --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--quiet -o requirements.lock
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['spark'], sep='\n')" \

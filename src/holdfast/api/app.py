@@ -17,6 +17,7 @@ from holdfast.api.metrics import Metrics
 from holdfast.api.serving import Serving
 from holdfast.api.store import Store
 from holdfast.config.business import ServingSection
+from holdfast.stores.online import online_store
 
 _TAGS = [
     {"name": "customers", "description": "What was materialised: scores, reasons, decisions, work lists."},
@@ -46,13 +47,13 @@ def create_app(
 
     Parameters
     ----------
-    online : ``var/<project>/online``, as `stores.online.OnlineWriter` writes it
+    online : ``var/<project>/online``, where the online store lies unless ``serving.store`` says elsewhere
     models : ``var/<project>/models``; the bundles that generations name lie in it
     serving : limits, and when a row is stale
     clock : the time in UTC, for how old rows are
     """
     metrics = Metrics(project)
-    store = Store(online, metrics)
+    store = Store(online_store(serving, online, project), metrics)
     parts = Serving(project, store, Bundles(models, metrics), serving, metrics, clock)
 
     @asynccontextmanager

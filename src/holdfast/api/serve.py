@@ -21,6 +21,7 @@ from uvicorn.supervisors import Multiprocess
 
 from holdfast.api.app import create_app
 from holdfast.config.business import ServingSection
+from holdfast.config.tree import SECRETS
 from holdfast.errors import HoldfastError, UsageError
 
 ALLOW_REMOTE = "HOLDFAST_ALLOW_REMOTE"
@@ -45,8 +46,8 @@ class Settings:
         return create_app(self.online, self.models, self.serving, project=self.project)
 
     def dump(self) -> str:
-        # the API has no use for the database's address, and it is a secret
-        serving = self.serving.model_dump(mode="json", exclude={"database_url"})
+        # no secrets: the API has no use for the database's address, and takes that of Redis from its own environment
+        serving = self.serving.model_dump(mode="json", exclude={"database_url", "redis_url"})
         return json.dumps(
             {"online": str(self.online), "models": str(self.models), "serving": serving, "project": self.project}
         )
@@ -54,7 +55,8 @@ class Settings:
     @classmethod
     def load(cls, text: str) -> Settings:
         data: dict[str, Any] = json.loads(text)
-        return cls(Path(data["online"]), Path(data["models"]), ServingSection(**data["serving"]), data["project"])
+        serving = ServingSection(**data["serving"], redis_url=os.environ.get(SECRETS["serving", "redis_url"]) or None)
+        return cls(Path(data["online"]), Path(data["models"]), serving, data["project"])
 
 
 def app_of_environment() -> FastAPI:

@@ -143,6 +143,10 @@ class ServingSection(Section):
     stale: Literal["return", "refuse"] = "return"
     max_batch: Annotated[int, Field(ge=1, le=100_000)] = 1000
     max_body_bytes: PositiveInt = 4_000_000
+    store: Literal["sqlite", "redis"] = "sqlite"
+    """Where the online store lies: SQLite files in var/<project>/online, or a Redis server (HOLDFAST_REDIS_URL)."""
+    redis_url: SecretStr | None = None
+    """Redis server, redis://host:port/database. Set HOLDFAST_REDIS_URL, never in YAML."""
     database_url: SecretStr | None = None
     """State database; by default SQLite in var/<project>/. Set HOLDFAST_DATABASE_URL, never in YAML."""
 
