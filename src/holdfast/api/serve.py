@@ -17,6 +17,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from pydantic import SecretStr
 from uvicorn.supervisors import Multiprocess
 
 from holdfast.api.app import create_app
@@ -55,7 +56,8 @@ class Settings:
     @classmethod
     def load(cls, text: str) -> Settings:
         data: dict[str, Any] = json.loads(text)
-        serving = ServingSection(**data["serving"], redis_url=os.environ.get(SECRETS["serving", "redis_url"]) or None)
+        address = os.environ.get(SECRETS["serving", "redis_url"])
+        serving = ServingSection(**data["serving"], redis_url=SecretStr(address) if address else None)
         return cls(Path(data["online"]), Path(data["models"]), serving, data["project"])
 
 
