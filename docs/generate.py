@@ -181,6 +181,7 @@ def cli() -> str:
         "| `HOLDFAST_HOME` | the folder that holds `conf/` and `var/`; by default the current one |",
         "| `HOLDFAST__SECTION__KEY` | overrides a configured value |",
         "| `HOLDFAST_DATABASE_URL` | the state database; by default SQLite in `var/<project>/` |",
+        "| `HOLDFAST_REDIS_URL` | the Redis server of `serving.store: redis` |",
         "| `HOLDFAST_LOG` | `text` or `json`: log to stderr, with the run's id on every line |",
         "| `HOLDFAST_LOG_LEVEL` | `DEBUG`, `INFO`, `WARNING` or `ERROR` |",
         "| `HOLDFAST_DEBUG` | `1` shows tracebacks |",

@@ -19,7 +19,7 @@ from holdfast.models.calibrate import Shifted, Sigmoid
 from holdfast.models.encode import Encoder
 from holdfast.models.reference import reference_of
 from holdfast.models.registry import make_estimator
-from holdfast.stores.online import OnlineWriter
+from holdfast.stores.online import OnlineStore, SqliteStore
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 NOW = datetime(2024, 3, 4, 12, tzinfo=UTC)
@@ -78,6 +78,12 @@ class World:
     root: Path
     bundle: Bundle | None = None
     features: pa.Table | None = None
+    elsewhere: OnlineStore | None = None
+    """The online store, if it is not in ``online``."""
+
+    @property
+    def store(self) -> OnlineStore:
+        return self.elsewhere or SqliteStore(self.online)
 
     @property
     def online(self) -> Path:
@@ -118,25 +124,21 @@ class World:
             "why": ["worth it"] * n,
         }
         self.bundle, self.features = bundle, features
-        return (
-            OnlineWriter(self.online)
-            .write(
-                features,
-                bundle.schema,
-                pa.table({**common, **scores}, schema=SCORE_SCHEMA),
-                pa.table({**common, **decisions}, schema=DECISION_SCHEMA),
-                bundle_sha256=bundle.sha256,
-                model_version=version,
-                cutoff=CUTOFF,
-                bundle_dir=f"models/{version}",
-            )
-            .stem
+        return self.store.writer().write(
+            features,
+            bundle.schema,
+            pa.table({**common, **scores}, schema=SCORE_SCHEMA),
+            pa.table({**common, **decisions}, schema=DECISION_SCHEMA),
+            bundle_sha256=bundle.sha256,
+            model_version=version,
+            cutoff=CUTOFF,
+            bundle_dir=f"models/{version}",
         )
 
     def promote(self, bundle: Bundle, version: str, **other: Any) -> str:
         """Write, and switch: what the API then serves."""
         generation = self.write(bundle, version, **other)
-        OnlineWriter(self.online).switch(generation)
+        self.store.writer().switch(generation)
         return generation
 
 

@@ -18,10 +18,11 @@ from holdfast.api.edge import Edge
 from holdfast.api.gate import Gate
 from holdfast.api.keys import Keys
 from holdfast.api.metrics import Metrics
-from holdfast.api.rate import InProcess
+from holdfast.api.rate import InProcess, Limiter
 from holdfast.api.serving import Serving
 from holdfast.api.store import Store
 from holdfast.config.business import ServingSection
+from holdfast.stores.online import online_store
 
 if TYPE_CHECKING:
     from holdfast.stores.state import StateStore
@@ -57,7 +58,7 @@ def create_app(
 
     Parameters
     ----------
-    online : ``var/<project>/online``, as `stores.online.OnlineWriter` writes it
+    online : ``var/<project>/online``, where the online store lies unless ``serving.store`` says elsewhere
     models : ``var/<project>/models``; the bundles that generations name lie in it
     serving : limits, and when a row is stale
     clock : the time in UTC, for how old rows are and when keys were used
@@ -65,9 +66,9 @@ def create_app(
     keys_required : whether every request needs a key
     """
     metrics = Metrics(project)
-    store = Store(online, metrics)
+    store = Store(online_store(serving, online, project), metrics)
     keys = Keys(open_state, project, metrics, clock)
-    limiter = None if serving.rate_limit is None else InProcess(serving.rate_limit)
+    limiter = _limiter(serving, project, metrics)
     parts = Serving(project, store, Bundles(models, metrics), serving, metrics, clock)
 
     @asynccontextmanager
@@ -107,3 +108,15 @@ def create_app(
     app.include_router(admin.routes(keys))
     openapi.install(app, keys_required=keys_required)
     return app
+
+
+def _limiter(serving: ServingSection, project: str, metrics: Metrics) -> Limiter | None:
+    """Counts the requests of each key: where the online store is on Redis, for all workers and machines together."""
+    if serving.rate_limit is None:
+        return None
+    if serving.store == "redis" and serving.redis_url is not None:
+        from holdfast.api.rate_redis import Shared  # an extra
+
+        url = serving.redis_url.get_secret_value()
+        return Shared(url, f"holdfast:{project}:rate:", serving.rate_limit, metrics)
+    return InProcess(serving.rate_limit)

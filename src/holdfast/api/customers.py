@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -12,8 +13,9 @@ from holdfast.api.asked import CustomerId
 from holdfast.api.openapi import problems
 from holdfast.api.problems import ApiProblem
 from holdfast.api.serving import Serving, model_of, unknown_customer
+from holdfast.api.store import Store
 from holdfast.errors import NotFoundError, UsageError
-from holdfast.stores.online import OnlineRow, Order, Page
+from holdfast.stores.online import OnlineRow, Order, Page, Reader
 
 MAX_PAGE = 1000
 PAGE = 50
@@ -51,12 +53,14 @@ def routes(serving: Serving) -> APIRouter:
     ) -> Worklist:
         """Pages stay on the generation of the first one, so no customer is seen twice or missed. A cursor lives until
         its generation is removed (410)."""
-        reader = store.reader()
-        meta = reader.meta
+
+        def read(reader: Reader) -> Page:
+            return reader.worklist(tier, segment, limit=limit, cursor=cursor, order=order)
+
+        page = await _page(store, read)
+        meta = page.meta
+        freshness = serving.freshness(meta)
         with store.guard():
-            page = _page(reader.worklist, tier, segment, limit=limit, cursor=cursor, order=order)
-            meta = page.rows[0].meta if page.rows else meta
-            freshness = serving.freshness(meta)
             found = Worklist.model_validate(
                 {
                     "customers": [_whole(row) for row in page.rows],
@@ -76,7 +80,7 @@ def routes(serving: Serving) -> APIRouter:
     )
     async def customer(customer_id: CustomerId) -> Customer:
         """The score as of the serving generation, why, what was decided, and how old that is."""
-        meta, row = store.get(customer_id)
+        meta, row = await store.get(customer_id)
         if row is None:
             raise unknown_customer()
         freshness = serving.freshness(meta)
@@ -90,12 +94,11 @@ def routes(serving: Serving) -> APIRouter:
     return router
 
 
-def _page(read: Any, *filters: str | None, **words: Any) -> Page:
+async def _page(store: Store, read: Callable[[Reader], Page]) -> Page:
     try:
-        page: Page = read(*filters, **words)
+        return await store.worklist(read)
     except NotFoundError as e:
         detail = "the cursor's generation is no longer kept. Start again without a cursor."
         raise ApiProblem(410, "cursor-gone", detail) from e
     except (OverflowError, RecursionError) as e:  # made by hand: ours name a rank that there is
         raise UsageError("this is not a cursor", fix="Give next_cursor of the page before, or none.") from e
-    return page

@@ -49,7 +49,7 @@ async def _of_rows(serving: Serving, rows: list[dict[str, Any]], top: int) -> Ex
 
 
 async def _of_customer(serving: Serving, customer_id: str, top: int) -> Explanations:
-    meta, row = serving.store.get(customer_id)
+    meta, row = await serving.store.get(customer_id)
     if row is None:
         raise unknown_customer()
     freshness = serving.freshness(meta)

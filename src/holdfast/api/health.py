@@ -26,7 +26,7 @@ def routes(serving: Serving) -> APIRouter:
     async def readyz() -> Ready:
         """200 once there is an online generation and the bundle that it names; 503 with the reasons until then."""
         try:
-            meta = serving.store.reader().meta
+            meta = await serving.store.meta()
             await serving.bundles.of(meta)
         except Unavailable as e:
             where = "model" if e.kind == "no-model" else "online store"
@@ -37,7 +37,7 @@ def routes(serving: Serving) -> APIRouter:
     async def metrics() -> Response:
         """Request times by route, scores given out, the generation's age, the model, and errors of the store."""
         try:
-            meta = serving.store.reader().meta
+            meta = await serving.store.meta()
             serving.metrics.serves(
                 meta.model_version,
                 meta.bundle_sha256,

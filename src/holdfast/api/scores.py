@@ -35,11 +35,7 @@ def routes(serving: Serving) -> APIRouter:
 
 async def _stored(serving: Serving, ids: list[str]) -> StoredScores:
     serving.check_batch("body.customer_ids", len(ids))
-    reader = serving.store.reader()
-    if len(ids) <= INLINE_ROWS:
-        meta, rows = serving.store.get_many(reader, ids)
-    else:
-        meta, rows = await threads.run(serving.store.get_many, reader, ids)
+    meta, rows = await serving.store.get_many(ids, long=len(ids) > INLINE_ROWS)
     freshness = serving.freshness(meta)
     serving.metrics.scores("stored", (row.probability for row in rows.values()))
     with serving.store.guard():

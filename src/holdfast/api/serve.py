@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from fastapi import FastAPI
+from pydantic import SecretStr
 from uvicorn.supervisors import Multiprocess
 
 from holdfast.api.app import create_app
 from holdfast.api.connections import KEEP_ALIVE_SECONDS, MAX_HEAD_BYTES, Connection
 from holdfast.config.business import ServingSection
+from holdfast.config.tree import SECRETS
 from holdfast.errors import HoldfastError, UsageError
 
 if TYPE_CHECKING:
@@ -76,8 +78,11 @@ class Settings:
             return bool(state.usable_keys(self.project))
 
     def dump(self) -> str:
-        """As JSON; in the environment of this process and its workers, where the database's address came from."""
-        serving = self.serving.model_dump(mode="json", exclude={"database_url"})
+        """As JSON; in the environment of this process and its workers, where the state database's address came from.
+
+        That of Redis stays where it is: workers take it from their own environment.
+        """
+        serving = self.serving.model_dump(mode="json", exclude={"database_url", "redis_url"})
         paths = {"online": str(self.online), "models": str(self.models)}
         rest = {"project": self.project, "state_url": self.state_url, "keys_required": self.keys_required}
         return json.dumps({**paths, "serving": serving, **rest})
@@ -86,7 +91,9 @@ class Settings:
     def load(cls, text: str) -> Settings:
         data: dict[str, Any] = json.loads(text)
         online, models, serving = (data.pop(name) for name in ("online", "models", "serving"))
-        return cls(Path(online), Path(models), ServingSection(**serving), **data)
+        address = os.environ.get(SECRETS["serving", "redis_url"])
+        section = ServingSection(**serving, redis_url=SecretStr(address) if address else None)
+        return cls(Path(online), Path(models), section, **data)
 
 
 def app_of_environment() -> FastAPI:

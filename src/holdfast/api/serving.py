@@ -60,7 +60,7 @@ class Serving:
         """The model for rows that the client brings: the serving one or, while the store or its bundle cannot be
         read, the one loaded last. Answers name the one used."""
         try:
-            return await self.bundles.of(self.store.reader().meta)
+            return await self.bundles.of(await self.store.meta())
         except Unavailable:
             if self.bundles.last is None:
                 raise

@@ -3,73 +3,123 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from time import monotonic
+from typing import TypeVar
 
+from anyio import CapacityLimiter, to_thread
+
+from holdfast.api import threads
 from holdfast.api.metrics import Metrics
 from holdfast.api.problems import Unavailable
 from holdfast.errors import NotReadyError, StoreError
-from holdfast.stores.online import GenerationMeta, OnlineReader, OnlineRow
+from holdfast.stores.online import GenerationMeta, OnlineRow, OnlineStore, Page, Reader
 
 log = logging.getLogger("holdfast.api")
 
 NOT_READY = "nothing is materialised yet. Run: holdfast materialize"
 UNREADABLE = "the online store cannot be read; the server's log says why. Run: holdfast materialize"
+THREADS = 16
+"""Reads of a store on a server at a time; no more, so that they never keep scoring waiting for a thread."""
+POLL_SECONDS = 0.1
+AWAY_SECONDS = 1.0
+
+_T = TypeVar("_T")
 
 
 class Store:
     """Reads of the online store, each answered from exactly one generation.
 
-    Parameters
-    ----------
-    folder : ``var/<project>/online``
+    A local store is read on the event loop: it takes microseconds. One on a server is read in threads, as many as it
+    has connections; a switch is seen within `POLL_SECONDS`; and once it did not answer, nobody waits for it for
+    `AWAY_SECONDS`.
     """
 
-    def __init__(self, folder: Path, metrics: Metrics) -> None:
-        self.folder = folder
+    def __init__(self, online: OnlineStore, metrics: Metrics) -> None:
+        self.online = online
         self._metrics = metrics
-        self._reader: OnlineReader | None = None
+        self._reader: Reader | None = None
         self._opening = threading.Lock()
+        self._threads: CapacityLimiter | None = None
+        self._polled = -math.inf
+        self._away: tuple[float, StoreError] | None = None
         self._said = ""
 
-    def reader(self) -> OnlineReader:
-        """The reader, on what serves at this moment; one stat of a file when nothing changed.
-
-        Call it on the event loop only: between two awaits, then, everything is of one generation.
+    async def meta(self) -> GenerationMeta:
+        """The generation that serves at this moment.
 
         Raises
         ------
         Unavailable
             There is nothing to read, or it cannot be read.
         """
-        with self.guard():
-            if self._reader is None:
-                with self._opening:
-                    self._reader = self._reader or OnlineReader(self.folder)
-            else:
-                self._reader.refresh()
-            self._said = ""
-            return self._reader
+        return await self._do(lambda reader: reader.meta)
 
-    def get(self, customer_id: str) -> tuple[GenerationMeta, OnlineRow | None]:
+    async def get(self, customer_id: str) -> tuple[GenerationMeta, OnlineRow | None]:
         """One customer, and the generation that was asked."""
-        reader = self.reader()
-        with self.guard():
-            return reader.meta, reader.get(customer_id)
 
-    def get_many(
-        self, reader: OnlineReader, customer_ids: Sequence[str]
-    ) -> tuple[GenerationMeta, dict[str, OnlineRow]]:
-        """The customers that there are, and the generation that was asked. May run in a thread."""
-        with self.guard():
+        def read(reader: Reader) -> tuple[GenerationMeta, OnlineRow | None]:
+            while True:
+                meta = reader.meta
+                row = reader.get(customer_id)
+                # another thread may have refreshed in between; then ask the new generation
+                if reader.meta is meta and (row is None or row.meta is meta):
+                    return meta, row
+
+        return await self._do(read)
+
+    async def get_many(self, customer_ids: Sequence[str], *, long: bool) -> tuple[GenerationMeta, dict[str, OnlineRow]]:
+        """The customers that there are, and the generation that was asked. ``long``: it may take milliseconds."""
+
+        def read(reader: Reader) -> tuple[GenerationMeta, dict[str, OnlineRow]]:
             while True:
                 meta = reader.meta
                 rows = reader.get_many(customer_ids)
-                # another request may have refreshed in between; then ask the new generation
                 if reader.meta is meta and all(row.meta is meta for row in rows.values()):
                     return meta, rows
+
+        return await self._do(read, long=long)
+
+    async def worklist(self, read: Callable[[Reader], Page]) -> Page:
+        """What ``read`` makes of the reader."""
+        return await self._do(read)
+
+    async def _do(self, read: Callable[[Reader], _T], *, long: bool = False) -> _T:
+        if self.online.local and not long:
+            return self._read(read)
+        if self.online.local:
+            return await threads.run(self._read, read)
+        if self._threads is None:
+            self._threads = CapacityLimiter(THREADS)
+        return await to_thread.run_sync(self._read, read, limiter=self._threads)
+
+    def _read(self, read: Callable[[Reader], _T]) -> _T:
+        with self.guard():
+            if self._away is not None and monotonic() < self._away[0]:
+                raise self._away[1]
+            try:
+                found = read(self._followed())
+            except StoreError as e:
+                if not self.online.local:
+                    self._away = (monotonic() + AWAY_SECONDS, e)
+                raise
+            self._away, self._said = None, ""
+            return found
+
+    def _followed(self) -> Reader:
+        """The reader, on what serves."""
+        if self._reader is None:
+            with self._opening:
+                self._reader = self._reader or self.online.reader()
+        elif self.online.local:
+            self._reader.refresh()
+        elif monotonic() - self._polled >= POLL_SECONDS:
+            self._reader.refresh()
+            self._polled = monotonic()
+        return self._reader
 
     @contextmanager
     def guard(self) -> Iterator[None]:

@@ -153,8 +153,12 @@ class ServingSection(Section):
     require_keys: bool = False
     """Ask for a key on the loopback address too: where a proxy on this machine passes on what others send."""
     rate_limit: RateLimit | None = RateLimit()
-    """Of each key, in each worker process; a batch is one request. Null is no limit. Requests without a key, which
-    only the loopback address takes, are not limited."""
+    """Of each key, in each worker process or, where the online store is on Redis, in all; a batch is one request. Null
+    is no limit. Requests without a key, which only the loopback address takes, are not limited."""
+    store: Literal["sqlite", "redis"] = "sqlite"
+    """Where the online store lies: SQLite files in var/<project>/online, or a Redis server (HOLDFAST_REDIS_URL)."""
+    redis_url: SecretStr | None = None
+    """Redis server, redis://host:port/database. Set HOLDFAST_REDIS_URL, never in YAML."""
     database_url: SecretStr | None = None
     """State database; by default SQLite in var/<project>/. Set HOLDFAST_DATABASE_URL, never in YAML."""
 

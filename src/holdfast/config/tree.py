@@ -16,6 +16,7 @@ HOME_VARIABLE = "HOLDFAST_HOME"
 """The folder that holds ``conf/`` and ``var/``."""
 SECRETS: dict[KeyPath, str] = {
     ("serving", "database_url"): "HOLDFAST_DATABASE_URL",
+    ("serving", "redis_url"): "HOLDFAST_REDIS_URL",
     ("training", "mlflow_uri"): "HOLDFAST_MLFLOW_URI",
 }
 """Keys that come from the environment only and are never shown, with their variables."""

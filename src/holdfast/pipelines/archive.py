@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import NotReadyError, StoreError, UsageError
+from holdfast.errors import StoreError, UsageError
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.contest import evaluated_folder, unseen_file
-from holdfast.stores.online_file import open_generation, read_meta
-from holdfast.stores.online_format import Pointer, generation_file
 from holdfast.stores.state_tables import VersionRow
 
 ROLLBACKS = 3
@@ -100,23 +97,10 @@ def needed_versions(workspace: Workspace) -> dict[int, str]:
     *before, champion = state.champions(name) or [0]
     found = dict.fromkeys(before[-ROLLBACKS:], "was champion, and may be gone back to")
     found |= {row.version: "is challenger" for row in rows if row.status == "challenger"}
-    served = _served(workspace)
+    served = workspace.online.bundle_dirs()
     found |= {row.version: "serves, or did until just now" for row in rows if row.path in served}
     if champion:
         found[champion] = "is champion"
-    return found
-
-
-def _served(workspace: Workspace) -> set[str]:
-    """The bundles, relative to var/<project>, that the present and the previous generation name."""
-    try:
-        pointer = Pointer.read(workspace.online)
-    except NotReadyError:
-        return set()
-    found = {pointer.bundle_dir}
-    if pointer.previous is not None and (file := generation_file(workspace.online, pointer.previous)).exists():
-        with closing(open_generation(file)) as connection:
-            found.add(read_meta(connection, file).bundle_dir)
     return found
 
 

@@ -12,6 +12,7 @@ from holdfast.config.load import Loaded, find_project, load
 from holdfast.config.schema import Config
 from holdfast.config.tree import HOME_VARIABLE
 from holdfast.stores.engine import DuckDBEngine
+from holdfast.stores.online import OnlineStore, online_store
 from holdfast.stores.registry import Registry
 from holdfast.stores.spark_engine import SparkEngine
 from holdfast.stores.state import StateStore
@@ -71,8 +72,13 @@ class Workspace:
         """Clean audits that still stand."""
         return self.var / "audits"
 
+    @cached_property
+    def online(self) -> OnlineStore:
+        return online_store(self.config.serving, self.online_folder, self.name)
+
     @property
-    def online(self) -> Path:
+    def online_folder(self) -> Path:
+        """Where the online store lies if it is SQLite."""
         return self.var / "online"
 
     @property

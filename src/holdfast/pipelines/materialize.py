@@ -11,7 +11,6 @@ from holdfast.clock import iso
 from holdfast.errors import NotReadyError
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.serving_model import champion
-from holdfast.stores.online import OnlineWriter
 from holdfast.stores.scores import read_decisions, read_features, read_scores
 
 
@@ -48,11 +47,12 @@ def materialize(workspace: Workspace, *, cutoff: datetime | None = None) -> Mate
                 f"{best.version}",
                 fix=f"Run: holdfast {verb} --cutoff {iso(scores.cutoff)} --project {workspace.name}",
             )
-    writer = OnlineWriter(workspace.online)
-    path = writer.write(
+    writer = workspace.online.writer()
+    generation = writer.write(
         features, FeatureSchema.from_json(facts["schema"]), scores.table, decisions.table,
         bundle_sha256=best.bundle.sha256, model_version=str(best.version), cutoff=scores.cutoff,
         bundle_dir=best.path, dataset_id=best.dataset_id, config_hash=workspace.config.hash(),
     )  # fmt: skip
-    writer.switch(path.stem)
-    return MaterializeReport(path.stem, scores.cutoff, scores.table.num_rows, best.version, str(path))
+    writer.switch(generation)
+    place = workspace.online.place(generation)
+    return MaterializeReport(generation, scores.cutoff, scores.table.num_rows, best.version, place)

@@ -11,8 +11,7 @@ from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.decide import decide
 from holdfast.pipelines.materialize import MaterializeReport, materialize
 from holdfast.pipelines.score import ScoreReport, score
-from holdfast.stores.online import OnlineReader
-from holdfast.stores.online_format import generation_file
+from holdfast.stores.online import Reader
 from holdfast.stores.scores import score_cutoffs
 from holdfast.stores.state_tables import VersionRow
 
@@ -53,8 +52,8 @@ def serving(workspace: Workspace) -> MaterializeReport | None:
         return None
     try:
         now = reader.current()
-        path = generation_file(workspace.online, now.generation)
-        return MaterializeReport(now.generation, now.cutoff, reader.meta.rows, int(now.model_version), str(path))
+        place = workspace.online.place(now.generation)
+        return MaterializeReport(now.generation, now.cutoff, reader.meta.rows, int(now.model_version), place)
     finally:
         reader.close()
 
@@ -118,10 +117,10 @@ def score_newest(workspace: Workspace) -> ScoreReport:
     return report
 
 
-def _reader(workspace: Workspace) -> OnlineReader | None:
+def _reader(workspace: Workspace) -> Reader | None:
     """None where nothing serves: before the first generation, and where the store is broken and must be made anew."""
     try:
-        return OnlineReader(workspace.online)
+        return workspace.online.reader()
     except (NotReadyError, StoreError):
         return None
 

@@ -5,8 +5,18 @@ from __future__ import annotations
 import base64
 import json
 
-from holdfast.errors import UsageError, shown
-from holdfast.stores.online_format import is_generation
+from holdfast.errors import UsageError, did_you_mean, shown
+from holdfast.stores.online_format import RANKS, is_generation
+
+MAX_PAGE = 1000
+
+
+def check_page(limit: int, order: str) -> None:
+    """Refuse, as a UsageError, what is not a page."""
+    if not 1 <= limit <= MAX_PAGE:
+        raise UsageError(f"limit is {limit}", fix=f"Give 1 to {MAX_PAGE}.")
+    if order not in RANKS:
+        raise UsageError(f"order is {shown(order)}", fix=did_you_mean(order, RANKS))
 
 
 def encode(generation: str, rank: int, query: list[str | None]) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from holdfast.artifacts.schema import FeatureSchema
-from holdfast.clock import parse_instant
 from holdfast.errors import StoreError
-from holdfast.stores.online_format import FORMAT_VERSION, MATERIALIZE
+from holdfast.stores.online_format import MATERIALIZE
+from holdfast.stores.online_meta import meta_of
 from holdfast.stores.online_row import GenerationMeta
 
 _MAGIC = b"SQLite format 3\0"
@@ -66,24 +64,10 @@ def read_meta(connection: sqlite3.Connection, path: Path) -> GenerationMeta:
     """
     try:
         meta = dict(connection.execute("SELECT key, value FROM meta"))
-        if int(meta["format_version"]) != FORMAT_VERSION:
-            raise broken(path, f"its format is {meta['format_version']}, this Holdfast reads {FORMAT_VERSION}")
-        schema = FeatureSchema.from_json(json.loads(meta["schema"]))
         categories: dict[int, list[str]] = {}
         for place, value in connection.execute("SELECT feature, value FROM category ORDER BY feature, code"):
             categories.setdefault(place, []).append(value)
-        found = GenerationMeta(
-            generation=meta["generation"],
-            bundle_sha256=meta["bundle_sha256"],
-            model_version=meta["model_version"],
-            bundle_dir=meta["bundle_dir"],
-            dataset_id=meta["dataset_id"],
-            config_hash=meta["config_hash"],
-            cutoff=parse_instant(meta["cutoff"]),
-            rows=int(meta["rows"]),
-            schema=schema,
-            categories=categories,
-        )
+        found = meta_of(meta, categories)
     except (sqlite3.Error, KeyError, ValueError, TypeError) as e:
         raise broken(path, e) from e
     if found.generation != path.stem:

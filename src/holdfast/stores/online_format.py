@@ -114,13 +114,23 @@ class Pointer:
         """
         file = folder / POINTER
         try:
-            data = json.loads(file.read_text(encoding="utf-8"))
-            pointer = cls(**{**data, "cutoff": parse_instant(data["cutoff"])})
+            text = file.read_bytes()
         except FileNotFoundError as e:
             raise not_ready(folder) from e
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        except OSError as e:
             raise StoreError(f"{file} is not an online store pointer: {e}", fix=MATERIALIZE) from e
-        generation_file(folder, pointer.generation)
+        return cls.parse(text, file)
+
+    @classmethod
+    def parse(cls, text: bytes, where: object) -> Pointer:
+        """The pointer that `to_json` gave. StoreError where it is none."""
+        try:
+            data = json.loads(text)
+            pointer = cls(**{**data, "cutoff": parse_instant(data["cutoff"])})
+        except (ValueError, KeyError, TypeError, AttributeError) as e:
+            raise StoreError(f"{where} is not an online store pointer: {e}", fix=MATERIALIZE) from e
+        if not isinstance(pointer.generation, str) or not is_generation(pointer.generation):
+            raise StoreError(f"{where} names {pointer.generation!r}, not a generation: 16 hex digits", fix=MATERIALIZE)
         return pointer
 
 

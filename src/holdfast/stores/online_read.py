@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from holdfast.errors import NotFoundError, StoreError, UsageError, did_you_mean, shown
-from holdfast.stores.online_cursor import decode, encode
+from holdfast.errors import NotFoundError, StoreError
+from holdfast.stores.online_cursor import check_page, decode, encode
 from holdfast.stores.online_file import broken, open_generation, read_meta
 from holdfast.stores.online_format import (
     COLUMNS,
@@ -23,8 +23,9 @@ from holdfast.stores.online_format import (
 from holdfast.stores.online_row import GenerationMeta, OnlineRow, Page
 
 IDS_PER_QUERY = 500  # below SQLite's oldest limit on parameters, 999
-MAX_PAGE = 1000
-
+SCANNED = 1000
+_SCAN = f"SELECT {COLUMNS} FROM customer ORDER BY customer_id LIMIT ?"  # noqa: S608
+_SCAN_ON = f"SELECT {COLUMNS} FROM customer WHERE customer_id > ? ORDER BY customer_id LIMIT ?"  # noqa: S608
 _GET = f"SELECT {COLUMNS} FROM customer WHERE customer_id = ?"  # noqa: S608 - a constant
 
 
@@ -179,10 +180,7 @@ class OnlineReader:
         NotFoundError
             The cursor's generation is no longer kept.
         """
-        if not 1 <= limit <= MAX_PAGE:
-            raise UsageError(f"limit is {limit}", fix=f"Give 1 to {MAX_PAGE}.")
-        if order not in RANKS:
-            raise UsageError(f"order is {shown(order)}", fix=did_you_mean(order, RANKS))
+        check_page(limit, order)
         generation, after = self._now[1], -1
         if cursor is not None:
             name, after = decode(cursor, [order, tier, segment])
@@ -199,8 +197,16 @@ class OnlineReader:
         return Page(
             rows,
             encode(generation.meta.generation, found[limit - 1][-1], [order, tier, segment]) if more else None,
-            generation.meta.generation,
+            generation.meta,
         )
+
+    def scan(self) -> Iterator[OnlineRow]:
+        """All rows of the generation that serves at the first, by customer_id, `SCANNED` in memory."""
+        generation = self._now[1]
+        found = generation.query(_SCAN, (SCANNED,))
+        while found:
+            yield from (OnlineRow(generation.meta, columns) for columns in found)
+            found = generation.query(_SCAN_ON, (found[-1][0], SCANNED)) if len(found) == SCANNED else []
 
     def close(self) -> None:
         """Close every connection; the reader must not be used after."""

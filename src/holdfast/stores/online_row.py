@@ -134,4 +134,8 @@ class Page:
 
     rows: list[OnlineRow]
     next_cursor: str | None
-    generation: str
+    meta: GenerationMeta
+
+    @property
+    def generation(self) -> str:
+        return self.meta.generation

@@ -26,6 +26,7 @@ from holdfast.stores.online_format import (
     Pointer,
     generation_file,
 )
+from holdfast.stores.online_meta import meta_text
 from holdfast.stores.online_pack import Packed, pack
 from holdfast.stores.online_row import GenerationMeta
 
@@ -52,8 +53,7 @@ class OnlineWriter:
         bundle_dir: str,
         dataset_id: str = "",
         config_hash: str = "",
-        generation: str | None = None,
-    ) -> Path:
+    ) -> str:
         """Write one generation; it serves only after `switch`.
 
         Parameters
@@ -61,12 +61,11 @@ class OnlineWriter:
         features : table of customer_id and the schema's columns
         scores, decisions : tables of SCORE_SCHEMA and DECISION_SCHEMA; all three hold the same customers, ordered
         bundle_dir : the bundle's folder, relative to var/<project>
-        generation : its name; by default a hash of everything it holds, so repeating gives the same file
 
         Returns
         -------
-        Path
-            The file; its stem is the generation.
+        str
+            The generation's name: a hash of everything it holds, so repeating gives the same file.
 
         Raises
         ------
@@ -76,26 +75,18 @@ class OnlineWriter:
             The disk is full or not writable. The store is as it was.
         """
         packed = pack(features, schema, scores, decisions)
-        name = generation or generation_name(packed, schema, bundle_sha256, model_version, cutoff)
+        name = generation_name(packed, schema, bundle_sha256, model_version, cutoff)
         path = generation_file(self.folder, name)
-        meta = {
-            "format_version": str(FORMAT_VERSION),
-            "generation": name,
-            "bundle_sha256": bundle_sha256,
-            "model_version": model_version,
-            "bundle_dir": bundle_dir,
-            "dataset_id": dataset_id,
-            "config_hash": config_hash,
-            "cutoff": iso(cutoff),
-            "rows": str(len(packed)),
-            "schema": json.dumps(schema.to_json(), ensure_ascii=False),
-        }
+        meta = meta_text(
+            schema, len(packed), cutoff, generation=name, bundle_sha256=bundle_sha256, model_version=model_version,
+            bundle_dir=bundle_dir, dataset_id=dataset_id, config_hash=config_hash,
+        )  # fmt: skip
         with writing_file(path) as temporary:
             try:
                 _fill(temporary, packed, meta)
             except sqlite3.Error as e:
                 raise StoreError(f"cannot write {path}: {e}", fix="Free disk space or check permissions.") from e
-        return path
+        return name
 
     def switch(self, generation: str) -> Pointer:
         """Make ``generation`` the one that serves; keep the one before, remove older ones.

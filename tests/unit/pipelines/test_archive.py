@@ -64,7 +64,7 @@ def test_the_newest_and_the_needed_stay(shop):
     assert archive(shop, keep=1).removed == []
     assert archive(shop).removed == []  # twenty, by default
     # what serves is what the online store says, not only the ledger
-    shutil.rmtree(shop.online)
+    shutil.rmtree(shop.online_folder)
     assert archive(shop, keep=1).removed == [1]
 
 

@@ -45,7 +45,7 @@ def test_a_fired_trigger_trains_scores_and_serves(copied, opened):
 
 def test_a_challenger_that_is_not_better_is_refused_and_the_champion_serves_on(copied, opened):
     workspace = opened(copied, OLD, *WORSE)
-    online, scores = files_of(workspace.online), files_of(workspace.scores)
+    online, scores = files_of(workspace.online_folder), files_of(workspace.scores)
     report = retrain(workspace)
     assert report.triggered
     assert report.trained is not None
@@ -56,7 +56,7 @@ def test_a_challenger_that_is_not_better_is_refused_and_the_champion_serves_on(c
     assert "must be below zero" in reason
     assert report.trained.champion == 1
     assert report.serving is None
-    assert (files_of(workspace.online), files_of(workspace.scores)) == (online, scores)
+    assert (files_of(workspace.online_folder), files_of(workspace.scores)) == (online, scores)
     line = workspace.state.history("demo", limit=1)[0]
     assert (line.action, line.to_version) == ("refuse", 2)
     assert workspace.state.version("demo", 2).status == "challenger"

@@ -127,7 +127,7 @@ def test_a_cutoff_that_was_scored_between_those_of_the_grid_is_kept(cut_off):
 
 def test_a_first_champion_that_cannot_be_scored_with_yet_is_a_warning(copied, opened):
     workspace = opened(copied)
-    shutil.rmtree(workspace.online)
+    shutil.rmtree(workspace.online_folder)
     shutil.move(workspace.sources, workspace.var / "elsewhere")
     report = train(workspace)
     assert (report.promoted, report.serving) == (True, None)
@@ -146,7 +146,7 @@ def test_a_later_champion_that_cannot_be_scored_with_is_an_error_that_says_who_s
 
 def test_a_broken_online_store_is_made_anew(copied, opened):
     workspace = opened(copied)
-    (workspace.online / "CURRENT").write_text("{")
+    (workspace.online_folder / "CURRENT").write_text("{")
     assert train(workspace).serving.model_version == 1
     assert unserved(workspace) is None
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from online_tables import CUTOFF, tables
 
 from holdfast.artifacts.batches import DecisionBatch, ScoreBatch
 from holdfast.artifacts.dataset import CutoffCount, Dataset, DatasetManifest, snapshot_schema
@@ -26,6 +25,7 @@ from holdfast.stores.scores import (
     write_decisions,
 )
 from holdfast.types import DatasetId
+from online_tables import CUTOFF, tables
 
 FEB, MAR = datetime(2024, 2, 1, tzinfo=UTC), CUTOFF
 SCHEMA = FeatureSchema(

@@ -73,7 +73,8 @@ def serve(
     at = (serving.host if host is None else host, serving.port if port is None else port)
     # The API is the other door, beside this one: it is started here by name, never used (DESIGN section 2).
     api = import_module("holdfast.api.serve")
-    settings = api.Settings(workspace.online, workspace.models, serving, workspace.name, workspace.state_url)
+    _ = workspace.online  # says now if its address is missing or wrong
+    settings = api.Settings(workspace.online_folder, workspace.models, serving, workspace.name, workspace.state_url)
     if not session.quiet:
         logging.getLogger("holdfast.api").setLevel(logging.INFO)
         typer.echo(f"http://{at[0]}:{at[1]} (documentation: /docs); Ctrl-C stops it", err=True)

@@ -13,7 +13,8 @@ import pyarrow as pa
 from holdfast.artifacts.batches import DECISION_SCHEMA, SCORE_SCHEMA
 from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
 from holdfast.clock import naive
-from holdfast.stores.online import OnlineWriter
+from holdfast.stores.online import OnlineStore, Reader, SqliteStore
+from holdfast.stores.online_redis import RedisStore
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 REASON = {
@@ -85,9 +86,9 @@ def tables(ids: list[str], *, numbers: int = 3, seed: int = 1, bundle: str = "b1
     return Tables(features, schema, scores, decisions)
 
 
-def write(folder: Path, t: Tables, *, bundle: str = "b1", version: str = "1", **other: Any) -> str:
+def write(store: OnlineStore, t: Tables, *, bundle: str = "b1", version: str = "1") -> str:
     """Write a generation and return its name."""
-    path = OnlineWriter(folder).write(
+    return store.writer().write(
         t.features,
         t.schema,
         t.scores,
@@ -96,6 +97,24 @@ def write(folder: Path, t: Tables, *, bundle: str = "b1", version: str = "1", **
         model_version=version,
         cutoff=CUTOFF,
         bundle_dir="models/1",
-        **other,
     )
-    return path.stem
+
+
+def serve(store: OnlineStore, t: Tables, **other: str) -> Reader:
+    """Write a generation, switch to it, and read."""
+    store.writer().switch(write(store, t, **other))
+    return store.reader()
+
+
+def replace(t: Tables, name: str, column: Any) -> Tables:
+    """With other features, or another column of decisions."""
+    if name in t.features.column_names:
+        at = t.features.column_names.index(name)
+        return Tables(t.features.set_column(at, name, column), t.schema, t.scores, t.decisions)
+    at = t.decisions.column_names.index(name)
+    return Tables(t.features, t.schema, t.scores, t.decisions.set_column(at, name, column))
+
+
+def store_at(address: str, project: str) -> OnlineStore:
+    """A Redis store, or one of a folder."""
+    return RedisStore(address, project) if address.startswith("redis:") else SqliteStore(Path(address))
