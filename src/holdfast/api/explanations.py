@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,8 +15,9 @@ from holdfast.api.body import StrictRoute
 from holdfast.api.openapi import problems
 from holdfast.api.rows import WHERE, table_of
 from holdfast.api.serving import Serving, model_of, unknown_customer
+from holdfast.artifacts.schema import FeatureSchema
 from holdfast.models.bundle import Bundle
-from holdfast.models.explain import as_values, reasons
+from holdfast.models.explain import NONE, Direction, as_values, rank_reasons
 
 MAX_EXPLAINED = 100
 """Each row answers with every feature; more are for batch scoring, which writes reasons too."""
@@ -68,38 +67,52 @@ def explain(bundle: Bundle, table: pa.Table, top: int, customer_id: str | None =
     """Explanations of rows of the bundle's schema, and ``cutoff`` where it is known."""
     parts, base = bundle.contributions(table)
     schema, typicals = bundle.schema, bundle.typicals
-    raises = reasons(parts, schema, table, typicals, top, "raises")
-    lowers = reasons(parts, schema, table, typicals, top, "lowers")
-    values = [as_values(table.column(name)) for name in schema.names]
+    values = _values(table, schema)
+    directions: tuple[Direction, ...] = ("raises", "lowers")
+    ranked = [rank_reasons(parts, schema, top=top, direction=direction) for direction in directions]
     found = []
     for i, probability in enumerate(bundle.predict(table).tolist()):
         strongest = np.argsort(-np.abs(parts[i]), kind="stable").tolist()
+        words = [
+            {
+                "group": f.group,
+                "feature": f.name,
+                "label": f.label,
+                "value": values[f.name][i],
+                "typical": typicals.get(f.name),
+            }
+            for f in schema
+        ]
+        raises, lowers = (
+            [
+                Reason(**words[k], direction=of.direction, contribution=part)
+                for k, part in zip(of.feature[i].tolist(), of.contribution[i].tolist(), strict=True)
+                if k != NONE
+            ]
+            for of in ranked
+        )
         found.append(
             Explanation(
                 customer_id=customer_id,
                 probability=probability,
                 margin=base + float(parts[i].sum()),
                 base=base,
-                contributions=[
-                    Part(
-                        feature=schema.features[k].name,
-                        group=schema.features[k].group,
-                        label=schema.features[k].label,
-                        value=_known(values[k][i]),
-                        typical=typicals.get(schema.features[k].name),
-                        contribution=float(parts[i, k]),
-                    )
-                    for k in strongest
-                ],
-                raises=_reasons(raises[i]),
-                lowers=_reasons(lowers[i]),
+                contributions=[Part(**words[k], contribution=float(parts[i, k])) for k in strongest],
+                raises=raises,
+                lowers=lowers,
             )
         )
     return found
 
 
-def _reasons(found: Sequence[Any]) -> list[Reason]:
-    return [Reason(**{**asdict(r), "value": _known(r.value)}) for r in found]
+def _values(table: pa.Table, schema: FeatureSchema) -> dict[str, list[float | str | None]]:
+    """The rows' values by feature. All numbers are read at once: Arrow's price is by the call."""
+    numbers = [f.name for f in schema if f.kind == "number"]
+    chunks = [chunk for name in numbers for chunk in table.column(name).chunks]
+    flat = as_values(pa.chunked_array([pa.chunked_array(chunks, pa.float32()).combine_chunks()]))
+    n = table.num_rows
+    found = {name: [_known(v) for v in flat[k * n : (k + 1) * n]] for k, name in enumerate(numbers)}
+    return {**found, **{f.name: table.column(f.name).to_pylist() for f in schema if f.kind != "number"}}
 
 
 def _known(value: float | str | None) -> float | str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from holdfast.errors import MAX_PROBLEMS, MAX_VALUE_CHARS, DataError, Problem, d
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 WHERE = "body.rows"
+_NUMBER = pa.float32()
 
 
 class Difference:
@@ -61,10 +63,21 @@ def table_of(rows: Sequence[Mapping[str, Any]], schema: FeatureSchema) -> pa.Tab
             _compare(i, row, names, expected, difference)
         if difference.full:
             break
-    columns = [] if difference.problems else [_column(f, rows, difference) for f in schema]
+    values = [] if difference.problems else [_values(f, rows, difference) for f in schema]
     if problems := difference.problems:
         raise DataError("the rows do not fit the model's features; GET /v1/features lists them", problems)
-    return pa.table(columns, names=names)
+    return pa.table(_columns(values, len(rows), schema), names=names)
+
+
+def _columns(values: list[list[Any]], n: int, schema: FeatureSchema) -> list[pa.Array]:
+    """Arrays of the schema's types. All numbers become one, cut in columns: for a single row, Arrow's price is by the
+    array."""
+    numbers = pa.array((v for f, some in zip(schema, values, strict=True) if f.kind == "number" for v in some), _NUMBER)
+    starts = count(0, n)
+    return [
+        numbers.slice(next(starts), n) if f.kind == "number" else pa.array(some, f.arrow_type)
+        for f, some in zip(schema, values, strict=True)
+    ]
 
 
 def _compare(i: int, row: Mapping[str, Any], names: list[str], expected: set[str], difference: Difference) -> None:
@@ -79,7 +92,7 @@ def _compare(i: int, row: Mapping[str, Any], names: list[str], expected: set[str
             difference.say(i, name, "is missing", "Give null if it is unknown.")
 
 
-def _column(feature: FeatureSpec, rows: Sequence[Mapping[str, Any]], difference: Difference) -> pa.Array:
+def _values(feature: FeatureSpec, rows: Sequence[Mapping[str, Any]], difference: Difference) -> list[Any]:
     name = feature.name
     values = [row[name] for row in rows]
     wrong = _not_number if feature.kind == "number" else _not_text
@@ -90,7 +103,7 @@ def _column(feature: FeatureSpec, rows: Sequence[Mapping[str, Any]], difference:
     if feature.kind == "number":
         # through float: Arrow refuses whole numbers that a float32 must round, and so did not the training data
         values = [None if v is None else float(v) for v in values]
-    return pa.array(values, feature.arrow_type)
+    return values
 
 
 _WANTED = {"number": "number", "category": "text"}

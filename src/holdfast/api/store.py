@@ -21,6 +21,7 @@ from holdfast.stores.online import GenerationMeta, OnlineRow, OnlineStore, Page,
 log = logging.getLogger("holdfast.api")
 
 NOT_READY = "nothing is materialised yet. Run: holdfast materialize"
+SAY_AGAIN_SECONDS = 60.0
 UNREADABLE = "the online store cannot be read; the server's log says why. Run: holdfast materialize"
 THREADS = 16
 """Reads of a store on a server at a time; no more, so that they never keep scoring waiting for a thread."""
@@ -46,7 +47,7 @@ class Store:
         self._threads: CapacityLimiter | None = None
         self._polled = -math.inf
         self._away: tuple[float, StoreError] | None = None
-        self._said = ""
+        self._said = ("", 0.0)
 
     async def meta(self) -> GenerationMeta:
         """The generation that serves at this moment.
@@ -77,7 +78,12 @@ class Store:
         def read(reader: Reader) -> tuple[GenerationMeta, dict[str, OnlineRow]]:
             while True:
                 meta = reader.meta
-                rows = reader.get_many(customer_ids)
+                try:
+                    rows = reader.get_many(customer_ids)
+                except StoreError:
+                    if reader.meta is meta:
+                        raise
+                    continue  # two switches in between took its file away
                 if reader.meta is meta and all(row.meta is meta for row in rows.values()):
                     return meta, rows
 
@@ -106,7 +112,7 @@ class Store:
                 if not self.online.local:
                     self._away = (monotonic() + AWAY_SECONDS, e)
                 raise
-            self._away, self._said = None, ""
+            self._away = None
             return found
 
     def _followed(self) -> Reader:
@@ -136,8 +142,9 @@ class Store:
         # these say files and causes; others may repeat a row
         safe = isinstance(error, NotReadyError | StoreError | OSError)
         said = str(error) if safe else f"a row is damaged: {type(error).__name__}"
-        if said != self._said:  # once, not for every request until it is mended
-            self._said = said
+        before, at = self._said
+        if said != before or monotonic() >= at + SAY_AGAIN_SECONDS:  # not for every request until it is mended
+            self._said = (said, monotonic())
             log.error("the online store cannot be read: %s", said)
         return Unavailable(reason, detail)
 
