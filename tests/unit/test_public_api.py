@@ -21,8 +21,8 @@ def test_the_names_are_pinned() -> None:
 def test_the_verbs_are_pinned() -> None:
     public = {name for name, _ in inspect.getmembers(Project) if not name.startswith("_")}
     assert public == {
-        "alerts", "audit", "build", "check", "config", "decide", "explain", "features", "materialize", "monitor",
-        "retrain", "run", "runs", "score", "simulate", "train",
+        "alerts", "audit", "build", "check", "config", "dataset", "datasets", "decide", "explain", "features",
+        "materialize", "monitor", "retrain", "run", "runs", "score", "simulate", "train",
     }  # fmt: skip
 
 

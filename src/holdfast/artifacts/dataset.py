@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +17,9 @@ from holdfast.artifacts.schema import FeatureSchema
 from holdfast.clock import Every, iso, naive, parse_instant
 from holdfast.errors import NotFoundError, StoreError
 from holdfast.types import DatasetId, History
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 MANIFEST = "manifest.json"
 KEYS = ("customer_id", "cutoff")
@@ -35,6 +38,7 @@ class CutoffCount:
     states : snapshots by state (matured, immature, in_lead)
     excluded : who is not among the snapshots, by reason (`holdfast.snapshots.population.EXCLUDED`)
     other_reason : matured snapshots of customers who left in the label window for a reason that is no churn
+    sha256 : of the cutoff's file; empty in datasets that were written before it was recorded
     """
 
     cutoff: datetime
@@ -44,6 +48,7 @@ class CutoffCount:
     states: dict[str, int]
     excluded: dict[str, int] = field(default_factory=dict)
     other_reason: int = 0
+    sha256: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "cutoff": iso(self.cutoff), "label_available_at": iso(self.label_available_at)}
@@ -74,6 +79,8 @@ class DatasetManifest:
     every: Every = "month"
     basis: dict[str, str] = field(default_factory=dict)
     """What the features rest on: a later build can tell which of them still hold (`holdfast.pipelines.reuse`)."""
+    config: dict[str, Any] = field(default_factory=dict)
+    """The configuration that is part of the id; empty in datasets that were written before it was recorded."""
 
     @property
     def snapshots(self) -> int:
@@ -110,6 +117,7 @@ class DatasetManifest:
             "sources": self.sources,
             "notes": self.notes,
             "basis": self.basis,
+            "config": self.config,
             "features": self.schema.to_json(),
         }
 
@@ -130,6 +138,7 @@ class DatasetManifest:
             sources=data["sources"],
             notes=data["notes"],
             basis=data.get("basis", {}),
+            config=data.get("config", {}),
         )
 
 
@@ -164,6 +173,34 @@ class Dataset:
         """The Parquet file of a cutoff."""
         return self.path / f"cutoff={iso(cutoff)}" / "part-0.parquet"
 
+    def files(self, cutoffs: Sequence[datetime] | None = None) -> list[Path]:
+        """The Parquet files of the given cutoffs (all by default), for any engine that reads such."""
+        wanted = [c.cutoff for c in self.manifest.cutoffs] if cutoffs is None else cutoffs
+        return [self.part(cutoff) for cutoff in wanted]
+
+    def scan(self, cutoffs: Sequence[datetime] | None = None) -> ds.Dataset:
+        """The snapshots of the given cutoffs (all by default), whatever their state, as a lazy PyArrow dataset.
+
+        Nothing is read before it is asked for, and then only the columns and row groups that are: DuckDB, Polars and
+        pandas take it as it is (docs/how-to/read-datasets-elsewhere.md).
+
+        Raises
+        ------
+        NotFoundError
+            The dataset has no file of a cutoff.
+        """
+        import pyarrow.dataset as ds  # most verbs never need it
+
+        files = self.files(cutoffs)
+        for file in files:
+            if not file.exists():
+                raise self._missing(file)
+        return ds.dataset([str(f) for f in files], schema=snapshot_schema(self.manifest.schema), format="parquet")
+
+    def _missing(self, file: Path) -> NotFoundError:
+        cutoff = file.parent.name.removeprefix("cutoff=")
+        return NotFoundError(f"dataset {self.manifest.dataset_id} has no cutoff {cutoff} ({file})")
+
     def read(
         self,
         cutoffs: Sequence[datetime] | None = None,
@@ -176,14 +213,12 @@ class Dataset:
         Columns are customer_id, cutoff, label (int8, null unless matured), state, label_available_at and the
         features; ``columns`` selects features. ``state`` keeps one state; None keeps all.
         """
-        wanted = [c.cutoff for c in self.manifest.cutoffs] if cutoffs is None else list(cutoffs)
         names = self.manifest.schema.names if columns is None else list(columns)
         keep = [*KEYS, *LABEL_COLUMNS, *names]
         parts: list[pa.Table] = []
-        for cutoff in wanted:
-            file = self.part(cutoff)
+        for file in self.files(cutoffs):
             if not file.exists():
-                raise NotFoundError(f"dataset {self.manifest.dataset_id} has no cutoff {iso(cutoff)} ({file})")
+                raise self._missing(file)
             part = pq.ParquetFile(file).read(columns=keep)
             if state is not None:
                 kept = pc.fill_null(pc.equal(part.column("state"), state), False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -143,6 +144,12 @@ def stamps(files: Iterable[Path]) -> dict[Path, Stamp | None]:
         else:
             found[file] = status.st_ino, status.st_size, status.st_mtime_ns
     return found
+
+
+def sha256_of(file: Path) -> str:
+    """The sha256 of a file's bytes, in hex; OSError if it cannot be read."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from holdfast import __version__
 from holdfast.cli import failures, logs
-from holdfast.cli.commands import acting, auditing, data, features, keys, learning, models, told, whole
+from holdfast.cli.commands import acting, auditing, data, datasets, features, keys, learning, models, told, whole
 from holdfast.errors import EXIT_DONE, HoldfastError
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Who is about to leave, why, what keeping them is worth, and whom to contact.",
 )
-for group in (whole, data, features, learning, models, auditing, acting, keys, told):
+for group in (whole, data, datasets, features, learning, models, auditing, acting, keys, told):
     group.register(app)
 
 

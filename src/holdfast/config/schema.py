@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 from holdfast.config.base import Section
 from holdfast.config.business import DecisionsSection, MonitoringSection, ServingSection
@@ -44,10 +45,13 @@ class Config(Section):
         The engine is no part of it: results do not depend on where they are computed. Nor is what becomes of a
         version later: where MLflow is told of it, and how long its bundle is kept.
         """
-        exclude = {"data": {"engine"}, "training": {"mlflow_uri", "retention"}}
-        found = self.model_dump(mode="json", include=set(sections or SECTIONS), exclude=exclude)
-        text = json.dumps(found, sort_keys=True)
+        text = json.dumps(self.hashed(*sections), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def hashed(self, *sections: str) -> dict[str, Any]:
+        """What `hash` is the hash of, as plain JSON."""
+        exclude = {"data": {"engine"}, "training": {"mlflow_uri", "retention"}}
+        return self.model_dump(mode="json", include=set(sections or SECTIONS), exclude=exclude)
 
 
 def _estimator_problems(config: Config) -> list[str]:

@@ -14,6 +14,7 @@ from holdfast.audit.report import AuditReport
 from holdfast.audit.subject import GATE, Effort
 from holdfast.errors import DataError
 from holdfast.pipelines.bootstrap import Workspace
+from holdfast.pipelines.knowledge import DATASET_SECTIONS
 from holdfast.sources.files import table_files
 
 KEY, REPORT = "of", "report"
@@ -35,7 +36,7 @@ def state_of(workspace: Workspace, dataset: Dataset) -> str | None:
             return None  # the audit says what is missing
     found = {str(file): stamp for file, stamp in stamps(files).items()}
     what = {
-        "dataset": dataset.manifest.dataset_id, "config": config.hash("data", "features"), "files": found,
+        "dataset": dataset.manifest.dataset_id, "config": config.hash(*DATASET_SECTIONS), "files": found,
         "code": __version__,
     }  # fmt: skip
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()

@@ -19,6 +19,7 @@ from holdfast.features.compute import compute, window_lengths
 from holdfast.features.definitions import feature_schema
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.knowledge import (
+    DATASET_SECTIONS,
     Knowledge,
     dataset_id,
     facts_at,
@@ -84,6 +85,7 @@ def build(
             sources=known,
             notes=_notes(counted),
             basis=basis(config, last, at_last),
+            config=config.hashed(*DATASET_SECTIONS),
         )
         _require_learnable(manifest, only_last=cutoffs == LAST_MATURED)
         return write_dataset(workspace.var, manifest, engine, parts)

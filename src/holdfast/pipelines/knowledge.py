@@ -26,6 +26,8 @@ from holdfast.sources.tables import Sources, load_sources
 from holdfast.types import DatasetId
 
 ID_LENGTH = 16
+DATASET_SECTIONS = ("data", "features")
+"""What of the configuration a dataset depends on."""
 IMPORTED = ("cdnow",)
 """Public data sets that `holdfast import` reads and `holdfast fetch` does not download."""
 
@@ -181,7 +183,7 @@ def dataset_id(
 ) -> DatasetId:
     """The id of what a build will give: a hash of all that goes into it, and of nothing else."""
     what = {
-        "config": config.hash("data", "features"),
+        "config": config.hash(*DATASET_SECTIONS),
         "cutoffs": [iso(c.at) for c in cutoffs],
         "sources": {name: [f["rows_known"], f["hash"]] for name, f in known.items()},
         "known_as_of": iso(knowledge.known_as_of),

@@ -141,6 +141,19 @@ class Project:
         with self._run("retrain") as run:
             return retrain(self.workspace, force=force, run_id=run.run_id)
 
+    def datasets(self) -> list[Dataset]:
+        """Every dataset that can be read, by id; ``.scan()`` reads one lazily, ``.read()`` as an Arrow table."""
+        from holdfast.stores.offline import datasets
+
+        return datasets(self.workspace.var)
+
+    def dataset(self, dataset_id: str | None = None) -> Dataset:
+        """One dataset by its id, or how that begins; by default the latest."""
+        from holdfast.stores.offline import find_dataset, latest_dataset
+
+        var = self.workspace.var
+        return latest_dataset(var) if dataset_id is None else find_dataset(var, dataset_id)
+
     def runs(self, *, verb: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
         """See ``holdfast runs``."""
         from holdfast.pipelines.records import list_runs

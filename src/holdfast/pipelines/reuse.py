@@ -29,6 +29,7 @@ from holdfast.config.schema import Config
 from holdfast.features.definitions import FEATURES_VERSION
 from holdfast.snapshots.calendar import Cutoff
 from holdfast.stores.offline import datasets
+from holdfast.stores.verify import damaged
 
 log = logging.getLogger(__name__)
 
@@ -96,11 +97,11 @@ def take_over(
     Returns
     -------
     dict
-        By cutoff the file, where labels and all are what they were; else an expression of the new labels with the old
-        features.
+        By cutoff, of those whose file is as it was written: the file, where labels and all are what they were; else an
+        expression of the new labels with the old features.
     """
     had = {c.cutoff: c.snapshots for c in before.dataset.manifest.cutoffs}
-    mine = [c.at for c in cutoffs if c.at in had]
+    mine = [c.at for c in cutoffs if c.at in had and not damaged(before.dataset, c.at)]
     if not mine:
         return {}
     old = engine.read([before.dataset.part(at) for at in mine], f"earlier_{number}", text=False)

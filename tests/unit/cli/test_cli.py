@@ -21,6 +21,7 @@ from holdfast.errors import DataError, GateRefused, HoldfastError, NotReadyError
 VERBS = {
     "init", "check", "simulate", "import", "fetch", "build", "train", "models", "score", "explain", "decide",
     "materialize", "monitor", "retrain", "serve", "run", "config", "features", "runs", "alerts", "audit", "keys",
+    "datasets",
 }  # fmt: skip
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,10 +15,10 @@ from holdfast.artifacts.batches import DecisionBatch, ScoreBatch
 from holdfast.artifacts.dataset import CutoffCount, Dataset, DatasetManifest, snapshot_schema
 from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
 from holdfast.clock import naive
-from holdfast.errors import DataError, NotFoundError, NotReadyError, StoreError
+from holdfast.errors import DataError, NotFoundError, NotReadyError, StoreError, UsageError
 from holdfast.stores import scores
 from holdfast.stores.engine import DuckDBEngine
-from holdfast.stores.offline import datasets, latest_dataset, write_dataset
+from holdfast.stores.offline import dataset_names, datasets, find_dataset, latest_dataset, write_dataset
 from holdfast.stores.scores import (
     decision_cutoffs,
     read_decisions,
@@ -128,6 +130,39 @@ def test_no_dataset_or_a_broken_pointer(tmp_path: Path) -> None:
     (tmp_path / "datasets/LATEST").write_text("gone\n")
     with pytest.raises(NotFoundError, match="no dataset at"):
         latest_dataset(tmp_path)
+
+
+def test_a_dataset_by_its_id_or_how_it_begins(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holdfast build"):
+        find_dataset(tmp_path, "d1")
+    for name in ("d1", "d12", "e3"):
+        written_by_duckdb(tmp_path, manifest(name), {FEB: part(FEB), MAR: part(MAR)})
+    for hidden in (".tmp~d1~0~x", ".e4.removed"):  # what is being written or removed
+        shutil.copytree(tmp_path / "datasets" / "d1", tmp_path / "datasets" / hidden)
+    assert [d.manifest.dataset_id for d in datasets(tmp_path)] == dataset_names(tmp_path) == ["d1", "d12", "e3"]
+    for word, name in (("d1", "d1"), ("d12", "d12"), ("e", "e3")):
+        assert find_dataset(tmp_path, word).path.name == name
+    for word, said in (
+        ("d", "2 datasets begin with 'd': d1, d12. Give more"),
+        ("", "no dataset ''"),
+        ("d13", "did you mean 'd1"),
+        ("../d1", "there is no dataset"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            find_dataset(tmp_path, word)
+
+
+def test_a_scan_reads_what_is_asked_for(tmp_path: Path) -> None:
+    dataset = written_by_duckdb(tmp_path, manifest(), {FEB: part(FEB), MAR: part(MAR)})
+    scanned = dataset.scan()
+    assert scanned.schema == snapshot_schema(SCHEMA)
+    assert scanned.to_table() == dataset.read(state=None)
+    some = scanned.to_table(columns=["customer_id", "cutoff"], filter=pc.field("usage") > 1)
+    assert some.to_pylist() == [{"customer_id": "b", "cutoff": naive(c)} for c in (FEB, MAR)]
+    assert dataset.scan([MAR]).count_rows() == 3
+    dataset.part(MAR).unlink()
+    with pytest.raises(NotFoundError, match="d1 has no cutoff 2024-03-01"):
+        dataset.scan()
 
 
 def test_scores_and_decisions_come_back_as_written(tmp_path: Path) -> None:

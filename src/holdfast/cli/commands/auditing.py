@@ -16,7 +16,8 @@ PANEL = "Model"
 def audit(
     session: Session,
     dataset_id: Annotated[
-        str | None, typer.Option("--dataset", metavar="ID", help="A dataset's id; by default the latest.")
+        str | None,
+        typer.Option("--dataset", metavar="ID", help="A dataset's id, or how it begins; by default the latest."),
     ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Where the HTML report goes; by default to reports/.")
@@ -31,13 +32,13 @@ def audit(
     Looks at the sources, the configuration, the stored dataset and the folds of the versions trained on it. What is
     declared is a note; what is undeclared or wrong is a finding, and exit code 3.
     """
-    from holdfast.artifacts.dataset import Dataset
     from holdfast.cli.render import auditing as render
     from holdfast.pipelines.audit import audit as run_audit
     from holdfast.pipelines.audit import write_reports
+    from holdfast.stores.offline import find_dataset
 
     with session.recorded() as (workspace, run), session.progress("auditing") as steps:
-        dataset = None if dataset_id is None else Dataset.open(workspace.datasets / dataset_id)
+        dataset = None if dataset_id is None else find_dataset(workspace.var, dataset_id)
         with run.step("audit"):
             found = run_audit(workspace, dataset=dataset, sample=sample, seed=seed, progress=steps.step)
         run.dataset_id = found.dataset_id

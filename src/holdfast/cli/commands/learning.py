@@ -16,7 +16,8 @@ PANEL = "Model"
 def train(
     session: Session,
     dataset_id: Annotated[
-        str | None, typer.Option("--dataset", metavar="ID", help="A dataset's id; by default the latest.")
+        str | None,
+        typer.Option("--dataset", metavar="ID", help="A dataset's id, or how it begins; by default the latest."),
     ] = None,
     known_as_of: Annotated[
         str | None,
@@ -27,17 +28,17 @@ def train(
 
     Exit code 3 says that the gate refused; the report says why.
     """
-    from holdfast.artifacts.dataset import Dataset
     from holdfast.cli.render import learning as render
     from holdfast.pipelines.build import build
     from holdfast.pipelines.train import train as run_train
+    from holdfast.stores.offline import find_dataset
 
     known = words.instant(known_as_of, "--known-as-of")
     if known is not None and dataset_id is not None:
         fix = "Give one: a dataset already says what was known."
         raise UsageError("--dataset and --known-as-of exclude each other", fix=fix)
     with session.recorded() as (workspace, run), session.progress("training") as steps:
-        dataset = None if dataset_id is None else Dataset.open(workspace.datasets / dataset_id)
+        dataset = None if dataset_id is None else find_dataset(workspace.var, dataset_id)
         if known is not None:
             with run.step("build"):
                 dataset = build(workspace, known_as_of=known)
