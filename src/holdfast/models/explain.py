@@ -113,23 +113,24 @@ def rank_reasons(
     -----
     Equal sums are ordered by the schema, so the same inputs always give the same reasons.
     """
-    names = groups_of(schema)
+    members: dict[str, list[int]] = {}
+    for i, f in enumerate(schema):
+        members.setdefault(f.group, []).append(i)
     n = len(contributions)
     # from here on larger is stronger
     signed = contributions if direction == "raises" else -contributions
-    sums = np.empty((n, len(names)), dtype=np.float64)
-    strongest = np.empty((n, len(names)), dtype=np.int64)
-    for g, name in enumerate(names):
-        members = np.array([i for i, f in enumerate(schema) if f.group == name], dtype=np.int64)
-        part = signed[:, members]
+    sums = np.empty((n, len(members)), dtype=np.float64)
+    strongest = np.empty((n, len(members)), dtype=np.int64)
+    for g, mine in enumerate(members.values()):
+        part = signed[:, mine]
         sums[:, g] = part.sum(axis=1)
-        strongest[:, g] = members[part.argmax(axis=1)]
+        strongest[:, g] = np.array(mine)[part.argmax(axis=1)]
     shape = (n, top)
     group = np.full(shape, NONE, dtype=np.int64)
     feature = np.full(shape, NONE, dtype=np.int64)
     contribution = np.zeros(shape, dtype=np.float64)
     rows = np.arange(n)
-    for k in range(min(top, len(names))):
+    for k in range(min(top, len(members))):
         best = sums.argmax(axis=1)  # the first of equals
         value = sums[rows, best]
         found = value > 0
