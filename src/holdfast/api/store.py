@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from holdfast.stores.online import GenerationMeta, OnlineReader, OnlineRow
 log = logging.getLogger("holdfast.api")
 
 NOT_READY = "nothing is materialised yet. Run: holdfast materialize"
+SAY_AGAIN_SECONDS = 60.0
 UNREADABLE = "the online store cannot be read; the server's log says why. Run: holdfast materialize"
 
 
@@ -32,7 +34,7 @@ class Store:
         self._metrics = metrics
         self._reader: OnlineReader | None = None
         self._opening = threading.Lock()
-        self._said = ""
+        self._said = ("", 0.0)
 
     def reader(self) -> OnlineReader:
         """The reader, on what serves at this moment; one stat of a file when nothing changed.
@@ -50,7 +52,6 @@ class Store:
                     self._reader = self._reader or OnlineReader(self.folder)
             else:
                 self._reader.refresh()
-            self._said = ""
             return self._reader
 
     def get(self, customer_id: str) -> tuple[GenerationMeta, OnlineRow | None]:
@@ -66,7 +67,12 @@ class Store:
         with self.guard():
             while True:
                 meta = reader.meta
-                rows = reader.get_many(customer_ids)
+                try:
+                    rows = reader.get_many(customer_ids)
+                except StoreError:
+                    if reader.meta is meta:
+                        raise
+                    continue  # two switches in between took its file away
                 # another request may have refreshed in between; then ask the new generation
                 if reader.meta is meta and all(row.meta is meta for row in rows.values()):
                     return meta, rows
@@ -86,8 +92,9 @@ class Store:
         # these say files and causes; others may repeat a row
         safe = isinstance(error, NotReadyError | StoreError | OSError)
         said = str(error) if safe else f"a row is damaged: {type(error).__name__}"
-        if said != self._said:  # once, not for every request until it is mended
-            self._said = said
+        before, at = self._said
+        if said != before or time.monotonic() >= at + SAY_AGAIN_SECONDS:  # not for every request until it is mended
+            self._said = (said, time.monotonic())
             log.error("the online store cannot be read: %s", said)
         return Unavailable(reason, detail)
 

@@ -59,11 +59,16 @@ class _Generation:
         """All rows of a query. SQLite's errors leave as StoreError."""
         connection = self.borrow()
         try:
-            return connection.execute(sql, values).fetchall()
+            found = connection.execute(sql, values).fetchall()
         except sqlite3.Error as e:
+            # not used again: the next query opens what then has this name, which may be a file that is whole
+            connection.close()
             raise broken(self.path, e) from e
-        finally:
+        except BaseException:
             self.give_back(connection)
+            raise
+        self.give_back(connection)
+        return found
 
     def retire(self) -> None:
         """Close the idle connections now and the borrowed ones when they come back."""
