@@ -47,9 +47,8 @@ async def _stored(serving: Serving, ids: list[str]) -> StoredScores:
     else:
         meta, rows = await threads.run(serving.store.get_many, reader, ids)
     freshness = serving.freshness(meta)
-    serving.metrics.scores("stored", [row.probability for row in rows.values()])
     with serving.store.guard():
-        return StoredScores.model_validate(
+        found = StoredScores.model_validate(
             {
                 "scores": [stored_score(row) for row in rows.values()],
                 "not_found": [i for i in dict.fromkeys(ids) if i not in rows],
@@ -58,6 +57,8 @@ async def _stored(serving: Serving, ids: list[str]) -> StoredScores:
                 "generation": meta.generation,
             }
         )
+    serving.metrics.scores("stored", [score.probability for score in found.scores])
+    return found
 
 
 async def _computed(serving: Serving, rows: list[dict[str, Any]]) -> ComputedScores:
