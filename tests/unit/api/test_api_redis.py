@@ -67,7 +67,9 @@ def test_a_server_that_stops_and_comes_back(api, way: Way, caplog) -> None:
         way.mend()
         assert api.get("/v1/customers/C-0001").status_code == 200
         assert api.get("/readyz").status_code == 200
-    assert len([r for r in caplog.records if "cannot be read" in r.getMessage()]) == 1  # within a minute, however often it goes
+    assert (
+        len([r for r in caplog.records if "cannot be read" in r.getMessage()]) == 1
+    )  # within a minute, however often it goes
 
 
 def test_a_server_that_is_gone_at_the_start_is_followed_once_it_is_there(way: Way, world: World, open_api) -> None:
