@@ -27,6 +27,8 @@ HERE = Path(__file__).resolve().parent
 BUNDLES, ROWS, ANSWERS = HERE / "bundles", HERE / "rows.json", HERE / "answers.json"
 ESTIMATORS = ("xgboost", "lightgbm", "logistic", "rfm")
 TOLERANCE = 1e-6
+BULK = 2_400
+"""Rows; more than 2,000 are scored on all cores and explained from our own tables, fewer by the library itself."""
 
 Answers = Mapping[str, NDArray[np.float64]]
 
@@ -52,6 +54,16 @@ def answers(bundle: Bundle, table: pa.Table) -> Answers:
         "margin": bundle.margin(table),
         "contribution": np.column_stack([parts, np.full(len(parts), base)]),
     }
+
+
+def in_bulk(table: pa.Table) -> pa.Table:
+    """The rows, repeated until there are about `BULK`."""
+    return pa.concat_tables([table] * -(-BULK // len(table)))
+
+
+def repeated(told: Answers, n: int) -> Answers:
+    """Answers to rows that are repeated until there are ``n``."""
+    return {kind: np.concatenate([values] * (n // len(values))) for kind, values in told.items()}
 
 
 def deviations(here: Answers, there: Answers) -> dict[str, float]:

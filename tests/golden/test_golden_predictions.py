@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from golden_files import BUNDLES, ESTIMATORS, TOLERANCE, answers, deviations, rows, written
+from golden_files import BUNDLES, ESTIMATORS, TOLERANCE, answers, deviations, in_bulk, repeated, rows, written
 
 from holdfast.models.bundle import Bundle
 from holdfast.models.registry import FITTED
@@ -45,10 +44,8 @@ def test_one_by_one(name, bundle, table):
 
 def test_in_bulk(name, bundle, table):
     """As scoring does: on several threads, contributions from our own tables."""
-    times = 2_400 // len(table)
-    here = answers(bundle, pa.concat_tables([table] * times))
-    there = {kind: np.concatenate([values] * times) for kind, values in written(name).items()}
-    assert max(deviations(here, there).values()) <= TOLERANCE
+    many = in_bulk(table)
+    assert max(deviations(answers(bundle, many), repeated(written(name), len(many))).values()) <= TOLERANCE
 
 
 def test_the_rows_are_hard(bundle, table):
