@@ -20,27 +20,29 @@ START_SECONDS = 120
 
 
 @contextmanager
-def serving(kind: str, argument: Path, log: Path) -> Iterator[int]:
+def serving(kind: str, python: Path, argument: Path, log: Path) -> Iterator[int]:
     """Run one of the servers while the block runs; its port.
 
     Parameters
     ----------
     kind : ``holdfast``, ``bare`` or ``mlflow``
+    python : what runs it
     argument : the folder of ``online`` and ``models``; a file of JSON to answer with; a folder that MLflow saved
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     if kind == "mlflow":
         words = ["-m", "mlflow", "models", "serve", "-m", str(argument), "-p", str(port), "-w", "1"]
-        command = [sys.executable, *words, "--env-manager", "local"]
+        command = [str(python), *words, "--env-manager", "local"]
     else:
-        command = [sys.executable, __file__, kind, str(argument), str(port)]
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        command = [str(python), __file__, kind, str(argument), str(port)]
+    path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
+    mine = {**os.environ, "PATH": path}
+    if kind == "mlflow":
+        mine.pop("PYTHONPATH", None)  # its environment is its own
     with log.open("wb") as said:
         # in a session of its own: MLflow's command starts another process, which must stop with it
-        process = subprocess.Popen(
-            command, stdout=said, stderr=said, env={**os.environ, "PATH": path}, start_new_session=True
-        )
+        process = subprocess.Popen(command, stdout=said, stderr=said, env=mine, start_new_session=True)
     try:
         _until_up(process, port, log)
         yield port

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +26,7 @@ from holdfast.models.registry import make_estimator
 from holdfast.scoring.predictor import score_rows
 from holdfast.stores.online import OnlineReader, OnlineWriter
 
+HERE = Path(__file__).resolve().parent
 FEATURES, GROUPS = 60, 20
 FIT_ROWS, PROFILES = 50_000, 50_000
 ROUNDS, DEPTH = 200, 5
@@ -37,7 +43,6 @@ def made(root: Path, customers: int) -> Bundle:
     folder = root / "models" / VERSION
     bundle = Bundle.load(folder) if folder.exists() else trained()
     bundle.save(folder)
-    save_for_mlflow(bundle, root / "mlflow")
     if not (root / "online" / "CURRENT").exists() or _stored(root) != customers:
         _materialize(root, bundle, customers)
     return bundle
@@ -67,9 +72,8 @@ def trained() -> Bundle:
     margin = z @ weight + np.sin(2 * z[:, 0]) + z[:, 1] * z[:, 2] / 2 - 2
     y = (rng.random(FIT_ROWS) < 1 / (1 + np.exp(-margin))).astype(np.float64)
     model = make_estimator("xgboost", {"rounds": ROUNDS, "depth": DEPTH}).fit(x, y, seed=1, threads=2)
-    return Bundle(
-        encoder, model, Sigmoid(-0.1, 0.95), reference_of(table, schema()), {}, Provenance("d", "c", "0", "xgboost", 1)
-    )
+    provenance = Provenance("d", "c", "0", "xgboost", 1)
+    return Bundle(encoder, model, Sigmoid(-0.1, 0.95), reference_of(table, schema()), {}, provenance)
 
 
 def schema() -> FeatureSchema:
@@ -131,19 +135,12 @@ def _materialize(root: Path, bundle: Bundle, customers: int) -> None:
     writer.switch(file.stem)
 
 
-def save_for_mlflow(bundle: Bundle, folder: Path) -> None:
-    """The same trees, as ``mlflow models serve`` takes them."""
-    if folder.exists():
-        return
-    import mlflow.xgboost
-    import xgboost as xgb
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    booster = xgb.Booster()
-    booster.load_model(bytearray(bundle.model.dump()))
-    booster.feature_names = bundle.schema.names
-    signature = ModelSignature(
-        Schema([ColSpec("double", name, required=False) for name in bundle.schema.names]), Schema([ColSpec("double")])
-    )
-    mlflow.xgboost.save_model(booster, str(folder), signature=signature, pip_requirements=[])
+def save_for_mlflow(bundle: Bundle, folder: Path, python: Path) -> None:
+    """The same trees, as ``mlflow models serve`` takes them; saved anew by the Python that will serve them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        model, names = Path(scratch) / bundle.model.filename, Path(scratch) / "features.json"
+        model.write_bytes(bundle.model.dump())
+        names.write_text(json.dumps(bundle.schema.names))
+        program = [str(python), "-P", str(HERE / "_mlflow_peer.py"), str(model), str(names), str(folder)]
+        subprocess.run(program, check=True, stdout=sys.stderr)

@@ -11,7 +11,7 @@ times       requests are due at a fixed rate, and their time counts from when th
 a second    every connection sends its next request when it has its answer
 
 The bare route answers with constant bytes, as many as a customer's answer has: no API in FastAPI and uvicorn is faster.
-MLflow (``mlflow models serve``, of this environment) has the same trees and gets the same rows.
+MLflow (``mlflow models serve``, from an environment of its own) has the same trees and gets the same rows.
 
 To hold: p95 under 20 ms at 300 requests a second for reads, single scores and explanations; reads at least 40% of the
 bare route's throughput; single scoring at least 5 times MLflow's.
@@ -25,13 +25,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from _api_load import write_requests
 from _api_servers import get, post, serving
-from _api_world import customer_id, made, rows_of
-from _shared import machine
+from _api_world import customer_id, made, rows_of, save_for_mlflow
+from _shared import machine, peers_python
 
 HERE = Path(__file__).resolve().parent
 CONNECTIONS = 16
@@ -44,14 +45,18 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="kept between runs; by default a folder that is removed after")
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--rate", type=float, default=300)
+    parser.add_argument("--rate", type=float, default=300, help="requests a second")
+    parser.add_argument("--peers", type=Path, help="a virtual environment that has requirements-mlflow.txt")
     args = parser.parse_args()
     print(f"The API under load: {args.customers:,} customers, 60 features, {args.seconds:g} s a measurement")
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         root = args.work or Path(scratch) / "work"
         bundle = made(root, args.customers)
-        claims = measure(root, Path(scratch), rows_of(bundle, 2_000, seed=5), args.customers, args.seconds, args.rate)
+        python = peers_python(args.peers or Path(scratch) / "peers", "mlflow", make=args.peers is None)
+        save_for_mlflow(bundle, root / "mlflow", python)
+        rows = rows_of(bundle, 2_000, seed=5)
+        claims = measure(root, Path(scratch), python, rows, args.customers, args.seconds, args.rate)
     print()
     for claim, holds in claims.items():
         print(f"{claim}: {'holds' if holds else 'DOES NOT HOLD'}")
@@ -59,7 +64,7 @@ def main() -> None:
 
 
 def measure(
-    root: Path, scratch: Path, rows: list[dict[str, object]], customers: int, seconds: float, rate: float
+    root: Path, scratch: Path, python: Path, rows: list[dict[str, Any]], customers: int, seconds: float, rate: float
 ) -> dict[str, bool]:
     """Every server under every load; what is claimed, and whether it holds."""
     rng = np.random.default_rng(4)
@@ -71,7 +76,7 @@ def measure(
 
     print(f"\n{'':34}{'rate':>7}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'a second':>10}{'bytes':>9}")
     batches = range(0, len(ids), BATCH)
-    with serving("holdfast", root, scratch / "holdfast.log") as port:
+    with serving("holdfast", Path(sys.executable), root, scratch / "holdfast.log") as port:
         answer.write_bytes(get(port, f"/v1/customers/{ids[0]}"))
         reads = under(port, "customer reads", [request(f"/v1/customers/{i}") for i in ids])
         scores = under(port, "single scoring", [request("/v1/scores", {"rows": [row]}) for row in rows])
@@ -79,9 +84,9 @@ def measure(
         under(port, "1,000 ids", [request("/v1/scores", {"customer_ids": ids[i : i + BATCH]}) for i in batches])
         many = [request("/v1/scores", {"rows": rows[i : i + BATCH]}) for i in range(0, len(rows), BATCH)]
         under(port, "1,000 rows", many)
-    with serving("bare", answer, scratch / "bare.log") as port:
+    with serving("bare", Path(sys.executable), answer, scratch / "bare.log") as port:
         bare = under(port, "bare FastAPI route", [request(f"/v1/customers/{i}") for i in ids])
-    with serving("mlflow", root / "mlflow", scratch / "mlflow.log") as port:
+    with serving("mlflow", python, root / "mlflow", scratch / "mlflow.log") as port:
         asked = [{"dataframe_split": {"columns": list(r), "data": [list(r.values())]}} for r in rows]
         post(port, "/invocations", asked[0])
         theirs = under(port, "MLflow's server, single scoring", [request("/invocations", body) for body in asked])

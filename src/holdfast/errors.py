@@ -9,6 +9,7 @@
     ├── NotFoundError             exit 1   a customer, dataset, model version or file that is not there
     ├── NotReadyError             exit 1   a step that must come first has not been done
     ├── StoreError                exit 1   a store (disk, SQLite, MLflow) cannot be read or written
+    │   └── UnreachableError      exit 1   its server cannot be reached, or does not answer
     └── GateRefused               exit 3   a gate said no
 
 Messages are bounded: at most `MAX_PROBLEMS` problems and `MAX_EXAMPLES` examples of each.
@@ -113,6 +114,10 @@ class NotReadyError(HoldfastError):
 
 class StoreError(HoldfastError):
     """A store cannot be read or written."""
+
+
+class UnreachableError(StoreError):
+    """A store's server cannot be reached, or does not answer."""
 
 
 class GateRefused(HoldfastError):

@@ -17,6 +17,7 @@ from holdfast.errors import (
     NotReadyError,
     Problem,
     StoreError,
+    UnreachableError,
     UsageError,
     did_you_mean,
     shown,
@@ -33,6 +34,7 @@ from holdfast.errors import (
         (NotFoundError("x"), 1),
         (NotReadyError("x"), 1),
         (StoreError("x"), 1),
+        (UnreachableError("x"), 1),
         (GateRefused("x", []), 3),
     ],
 )

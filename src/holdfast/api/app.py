@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -78,7 +79,11 @@ def create_app(
         with suppress(problems.Unavailable):
             await threads.run(keys.read)
         following = asyncio.create_task(keys.follow())
+        # The collector would go through every library's objects again and again: a tenth of a second each time, for
+        # everyone who is waiting then. They stay as long as the process, so it is told to leave them out.
+        gc.freeze()
         yield
+        gc.unfreeze()
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.routing import APIRoute
+from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -29,6 +30,14 @@ class StrictRequest(Request):
             It is not JSON; FastAPI makes that a 422 which says where.
         """
         body = await self.body()
+        try:
+            found = from_json(body)
+            # As many colons as names that were read: none came twice, and none is in a text. Reading with a look at
+            # each object takes ten times as long.
+            if body.count(b":") == _names(found):
+                return found
+        except ValueError:
+            pass  # said below, and better
         try:
             return json.loads(body.decode(), object_pairs_hook=_each_once)
         except json.JSONDecodeError:
@@ -51,6 +60,15 @@ class StrictRoute(APIRoute):
             return await handle(StrictRequest(request.scope, request.receive))
 
         return strict
+
+
+def _names(value: Any) -> int:
+    """How many names the objects of a JSON value have."""
+    if isinstance(value, dict):
+        return len(value) + sum(_names(v) for v in value.values() if isinstance(v, dict | list))
+    if isinstance(value, list):
+        return sum(_names(v) for v in value)
+    return 0
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ import pyarrow as pa
 from holdfast.api import threads
 from holdfast.api.metrics import Metrics
 from holdfast.api.problems import RETRY_SECONDS, Unavailable, trace_without_values
-from holdfast.clock import naive
 from holdfast.errors import HoldfastError, StoreError
 from holdfast.models.bundle import Bundle
 from holdfast.stores.online import GenerationMeta
@@ -38,10 +37,6 @@ class Loaded:
     @property
     def sha256(self) -> str:
         return self.bundle.sha256
-
-    def dated(self, table: pa.Table) -> pa.Table:
-        """Features with the generation's ``cutoff``, so that they are scored as the batch was."""
-        return table.append_column("cutoff", [[naive(self.cutoff)] * table.num_rows])
 
 
 class Bundles:

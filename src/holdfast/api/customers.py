@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import StringConstraints
+from starlette.responses import Response
 
-from holdfast.api.answers import Customer, Worklist
+from holdfast.api.answers import Customer, Worklist, written
 from holdfast.api.asked import CustomerId
 from holdfast.api.openapi import problems
 from holdfast.api.problems import ApiProblem
@@ -43,14 +44,19 @@ def routes(serving: Serving) -> APIRouter:
     router = APIRouter(prefix="/v1/customers", tags=["customers"])
     store = serving.store
 
-    @router.get("", summary="The work list: customers by expected value", responses=problems(409, 410, 422, 503))
+    @router.get(
+        "",
+        summary="The work list: customers by expected value",
+        response_model=Worklist,
+        responses=problems(409, 410, 422, 503),
+    )
     async def worklist(
         tier: Annotated[_Word | None, Query(examples=["high"])] = None,
         segment: Annotated[_Word | None, Query(examples=["valued"])] = None,
         order: Order = "expected_value",
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = PAGE,
         cursor: Annotated[_Cursor | None, Query(description="next_cursor of the page before")] = None,
-    ) -> Worklist:
+    ) -> Response:
         """Pages stay on the generation of the first one, so no customer is seen twice or missed. A cursor lives until
         its generation is removed (410)."""
 
@@ -70,15 +76,16 @@ def routes(serving: Serving) -> APIRouter:
                     "generation": meta.generation,
                 }
             )
-        serving.metrics.scores("stored", (row.probability for row in page.rows))
-        return found
+        serving.metrics.scores("stored", [row.probability for row in page.rows])
+        return written(found)
 
     @router.get(
         "/{customer_id:path}",  # ids may hold slashes
         summary="One customer's score, reasons and decision",
+        response_model=Customer,
         responses=problems(404, 409, 422, 503),
     )
-    async def customer(customer_id: CustomerId) -> Customer:
+    async def customer(customer_id: CustomerId) -> Response:
         """The score as of the serving generation, why, what was decided, and how old that is."""
         meta, row = await store.get(customer_id)
         if row is None:
@@ -88,8 +95,8 @@ def routes(serving: Serving) -> APIRouter:
             found = Customer.model_validate(
                 {**_whole(row), "freshness": freshness, "model": model_of(meta), "generation": meta.generation}
             )
-        serving.metrics.scores("stored", (row.probability,))
-        return found
+        serving.metrics.scores("stored", [row.probability])
+        return written(found)
 
     return router
 

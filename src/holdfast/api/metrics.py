@@ -2,15 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from threading import Lock
+from typing import Literal, TypeAlias, get_args
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+Source: TypeAlias = Literal["stored", "computed"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _PROBABILITY = tuple(i / 20 for i in range(1, 21))
+
+
+class _Scores(Collector):
+    """A histogram of probabilities; `prometheus_client.Histogram` takes one at a time, and slowly for a thousand."""
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+        self._lock = Lock()
+        self._counts = {source: np.zeros(len(_PROBABILITY) + 1, dtype=np.int64) for source in get_args(Source)}
+        self._sums = dict.fromkeys(self._counts, 0.0)
+
+    def observe(self, source: Source, probabilities: Sequence[float]) -> None:
+        """Count probabilities."""
+        if len(probabilities) == 1:
+            at, total = bisect_left(_PROBABILITY, probabilities[0]), probabilities[0]
+            with self._lock:
+                self._counts[source][at] += 1
+                self._sums[source] += total
+            return
+        found = np.bincount(np.searchsorted(_PROBABILITY, probabilities), minlength=len(_PROBABILITY) + 1)
+        total = math.fsum(probabilities)
+        with self._lock:
+            self._counts[source] += found
+            self._sums[source] += total
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        family = HistogramMetricFamily(
+            "holdfast_scores", "Probabilities of churn given out.", labels=["project", "source"]
+        )
+        bounds = [*map(str, _PROBABILITY), "+Inf"]
+        with self._lock:
+            for source, counts in self._counts.items():
+                upto = np.cumsum(counts).tolist()
+                if upto[-1]:
+                    family.add_metric(
+                        [self._project, source], list(zip(bounds, upto, strict=True)), sum_value=self._sums[source]
+                    )
+        yield family
 
 
 class Metrics:
@@ -32,13 +79,9 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self._scores = Histogram(
-            "holdfast_scores",
-            "Probabilities of churn given out.",
-            ["project", "source"],
-            buckets=_PROBABILITY,
-            registry=self.registry,
-        )
+        self._scores = _Scores(project)
+        self.registry.register(self._scores)
+        self._timers: dict[tuple[str, str, int], Histogram] = {}
         self._errors = Counter(
             "holdfast_store_errors",
             "Reads of the online store or of the keys, loads of a bundle and shared rate limits that failed.",
@@ -69,12 +112,15 @@ class Metrics:
         )
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        self._requests.labels(self.project, method, route, str(status)).observe(seconds)
+        timer = self._timers.get((method, route, status))
+        if timer is None:  # few are ever made: routes are templates
+            timer = self._timers[method, route, status] = self._requests.labels(
+                self.project, method, route, str(status)
+            )
+        timer.observe(seconds)
 
-    def scores(self, source: str, probabilities: Iterable[float]) -> None:
-        histogram = self._scores.labels(self.project, source)
-        for p in probabilities:
-            histogram.observe(p)
+    def scores(self, source: Source, probabilities: Sequence[float]) -> None:
+        self._scores.observe(source, probabilities)
 
     def store_error(self, reason: str) -> None:
         self._errors.labels(self.project, reason).inc()

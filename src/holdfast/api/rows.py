@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import count
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 
-from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
+from holdfast.artifacts.schema import FeatureSchema
 from holdfast.errors import MAX_PROBLEMS, MAX_VALUE_CHARS, DataError, Problem, did_you_mean
+from holdfast.models.estimator import Matrix
+from holdfast.models.explain import as_values
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 WHERE = "body.rows"
-_NUMBER = pa.float32()
 
 
 class Difference:
@@ -43,8 +45,45 @@ class Difference:
         ]
 
 
-def table_of(rows: Sequence[Mapping[str, Any]], schema: FeatureSchema) -> pa.Table:
-    """The rows as a table of the schema's columns and types.
+@dataclass(frozen=True)
+class Brought:
+    """Rows that fit a schema, as `holdfast.models.encode.Encoder.encode` takes them.
+
+    Attributes
+    ----------
+    numbers : (n, k) the number features, in the schema's order; NaN where unknown
+    words : (n,) of each category feature, by name
+    """
+
+    schema: FeatureSchema
+    numbers: Matrix
+    words: Mapping[str, pa.Array]
+
+    @classmethod
+    def of(cls, schema: FeatureSchema, values: Mapping[str, float | str | None]) -> Self:
+        """One row of values by name, such as the store holds.
+
+        Raises
+        ------
+        KeyError, ValueError, TypeError
+            They are not of this schema.
+        """
+        numbers = np.array([[values[f.name] for f in schema if f.kind == "number"]], dtype=np.float32)
+        words = {f.name: pa.array([values[f.name]], pa.string()) for f in schema if f.kind == "category"}
+        return cls(schema, numbers, words)
+
+    def shown(self) -> Iterator[list[float | str | None]]:
+        """Each row's values in the schema's order, as people read them; None where unknown or infinite."""
+        known = np.where(np.isfinite(self.numbers), self.numbers, np.float32(np.nan))
+        # all at once: Arrow takes longer to be called than to work
+        flat = pa.chunked_array([pa.array(known.ravel(), pa.float32(), from_pandas=True)])
+        numbers = iter(as_values(flat).reshape(known.shape).T)
+        columns = [next(numbers) if f.kind == "number" else self.words[f.name].to_pylist() for f in self.schema]
+        return (list(row) for row in zip(*columns, strict=True))
+
+
+def brought(rows: Sequence[Mapping[str, Any]], schema: FeatureSchema) -> Brought:
+    """The rows in the schema's types.
 
     Parameters
     ----------
@@ -63,21 +102,35 @@ def table_of(rows: Sequence[Mapping[str, Any]], schema: FeatureSchema) -> pa.Tab
             _compare(i, row, names, expected, difference)
         if difference.full:
             break
-    values = [] if difference.problems else [_values(f, rows, difference) for f in schema]
-    if problems := difference.problems:
+    numbers = [f.name for f in schema if f.kind == "number"]
+    matrix, words = None, {}
+    if not difference.problems:
+        matrix = _plain_numbers(rows, numbers)
+        if matrix is None:
+            columns = [_column(name, _not_number, "number", rows, difference) for name in numbers]
+            # through float: whole numbers that a float32 must round were rounded in the training data too
+            matrix = np.array(columns, dtype=np.float64).T.astype(np.float32)
+        texts = [f.name for f in schema if f.kind == "category"]
+        words = {name: pa.array(_column(name, _not_text, "text", rows, difference), pa.string()) for name in texts}
+    if (problems := difference.problems) or matrix is None:
         raise DataError("the rows do not fit the model's features; GET /v1/features lists them", problems)
-    return pa.table(_columns(values, len(rows), schema), names=names)
+    return Brought(schema, matrix, words)
 
 
-def _columns(values: list[list[Any]], n: int, schema: FeatureSchema) -> list[pa.Array]:
-    """Arrays of the schema's types. All numbers become one, cut in columns: for a single row, Arrow's price is by the
-    array."""
-    numbers = pa.array((v for f, some in zip(schema, values, strict=True) if f.kind == "number" for v in some), _NUMBER)
-    starts = count(0, n)
-    return [
-        numbers.slice(next(starts), n) if f.kind == "number" else pa.array(some, f.arrow_type)
-        for f, some in zip(schema, values, strict=True)
-    ]
+def _plain_numbers(rows: Sequence[Mapping[str, Any]], names: list[str]) -> Matrix | None:
+    """The values as a matrix, if all are numbers that fit or null; None if any must be looked at more closely."""
+    values = [[row[name] for name in names] for row in rows]
+    if not {type(value) for row in values for value in row} <= _NUMBERS:
+        return None
+    try:
+        found = np.array(values, dtype=np.float64).reshape(len(rows), len(names))
+    except OverflowError:  # a whole number larger than any float
+        return None
+    unknown = np.isnan(found)
+    nulls = sum(row.count(None) for row in values)  # JSON as Python reads it has NaN, which is not null
+    if np.count_nonzero(unknown) != nulls or not np.all(unknown | (np.abs(found) <= FLOAT32_MAX)):
+        return None
+    return found.astype(np.float32)
 
 
 def _compare(i: int, row: Mapping[str, Any], names: list[str], expected: set[str], difference: Difference) -> None:
@@ -92,21 +145,18 @@ def _compare(i: int, row: Mapping[str, Any], names: list[str], expected: set[str
             difference.say(i, name, "is missing", "Give null if it is unknown.")
 
 
-def _values(feature: FeatureSpec, rows: Sequence[Mapping[str, Any]], difference: Difference) -> list[Any]:
-    name = feature.name
+def _column(
+    name: str, wrong: Callable[[Any], str], wanted: str, rows: Sequence[Mapping[str, Any]], difference: Difference
+) -> list[Any]:
     values = [row[name] for row in rows]
-    wrong = _not_number if feature.kind == "number" else _not_text
     for i, value in enumerate(values):
         if value is not None and (what := wrong(value)):
-            difference.say(i, name, what, f"Give a {_WANTED[feature.kind]}, or null if it is unknown.")
+            difference.say(i, name, what, f"Give a {wanted}, or null if it is unknown.")
             values[i] = None
-    if feature.kind == "number":
-        # through float: Arrow refuses whole numbers that a float32 must round, and so did not the training data
-        values = [None if v is None else float(v) for v in values]
     return values
 
 
-_WANTED = {"number": "number", "category": "text"}
+_NUMBERS = {int, float, NoneType}
 _JSON_WORDS = {
     str: "text",
     bool: "true or false",

@@ -15,7 +15,7 @@ from anyio import CapacityLimiter, to_thread
 from holdfast.api import threads
 from holdfast.api.metrics import Metrics
 from holdfast.api.problems import Unavailable
-from holdfast.errors import NotReadyError, StoreError
+from holdfast.errors import NotReadyError, StoreError, UnreachableError
 from holdfast.stores.online import GenerationMeta, OnlineRow, OnlineStore, Page, Reader
 
 log = logging.getLogger("holdfast.api")
@@ -46,7 +46,7 @@ class Store:
         self._opening = threading.Lock()
         self._threads: CapacityLimiter | None = None
         self._polled = -math.inf
-        self._away: tuple[float, StoreError] | None = None
+        self._away: tuple[float, UnreachableError] | None = None
         self._said = ("", 0.0)
 
     async def meta(self) -> GenerationMeta:
@@ -108,9 +108,8 @@ class Store:
                 raise self._away[1]
             try:
                 found = read(self._followed())
-            except StoreError as e:
-                if not self.online.local:
-                    self._away = (monotonic() + AWAY_SECONDS, e)
+            except UnreachableError as e:
+                self._away = (monotonic() + AWAY_SECONDS, e)
                 raise
             self._away = None
             return found

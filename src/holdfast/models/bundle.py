@@ -21,6 +21,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -29,11 +30,12 @@ import numpy as np
 import pyarrow as pa
 
 from holdfast.artifacts.schema import FeatureSchema
+from holdfast.clock import naive
 from holdfast.errors import StoreError
-from holdfast.evaluation.arrays import FloatArray
+from holdfast.evaluation.arrays import FloatArray, IntArray
 from holdfast.models.calibrate import Calibrator, calibrator_from_json
 from holdfast.models.encode import Encoder
-from holdfast.models.estimator import FittedModel
+from holdfast.models.estimator import FittedModel, Matrix
 from holdfast.models.explain import DEFAULT_TOP, Direction, Reason, Value, explained, reasons
 from holdfast.models.folder import MANIFEST, read_folder, write_folder
 from holdfast.models.golden import check_golden, golden_sample
@@ -111,6 +113,17 @@ class Bundle:
         With a column ``cutoff`` they are those of its month; without, of an average month.
         """
         return self._probability(self.margin(table), table)
+
+    def predict_encoded(self, x: Matrix, cutoff: datetime) -> FloatArray:
+        """What :meth:`predict` says of rows that the encoder has encoded, all of one cutoff, (n,)."""
+        return self.calibrator.probability(self.model.margin(x), _months(cutoff, len(x)))
+
+    def explain_encoded(self, x: Matrix, cutoff: datetime) -> tuple[FloatArray, FloatArray, float]:
+        """Of such rows: probabilities, (n,), contributions, (n, n_features), and the base that these start from."""
+        margin = self.model.margin(x)
+        parts = explained(self.model, x, margin)
+        probability = self.calibrator.probability(margin, _months(cutoff, len(x)))
+        return probability, self.encoder.collapse(parts[:, :-1]), float(parts[0, -1])
 
     def _probability(self, margin: FloatArray, table: pa.Table) -> FloatArray:
         known = "cutoff" in table.column_names
@@ -237,6 +250,10 @@ class Bundle:
             raise StoreError(f"{where}/{MANIFEST} was not written by this version of holdfast")
         check_golden(bundle.golden, bundle.schema, bundle.predict, where=where)
         return bundle
+
+
+def _months(cutoff: datetime, n: int) -> IntArray:
+    return np.repeat(month_of(np.array([naive(cutoff)], dtype="datetime64[us]")), n)
 
 
 def _json(body: Any) -> bytes:

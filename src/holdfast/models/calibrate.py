@@ -124,10 +124,10 @@ class Shifted:
         if month is None:
             return self.shape.shifted(float(np.mean(self.offsets))).probability(margin)
         out: FloatArray = np.empty(len(margin))
-        for number, by in enumerate(self.offsets):
-            mine = month % YEAR == number
-            if mine.any():
-                out[mine] = self.shape.shifted(by).probability(margin[mine])
+        of_year = month % YEAR
+        for number in np.flatnonzero(np.bincount(of_year, minlength=YEAR)).tolist():
+            mine = of_year == number
+            out[mine] = self.shape.shifted(self.offsets[number]).probability(margin[mine])
         return out
 
     def shifted(self, by: float) -> Calibrator:

@@ -197,35 +197,66 @@ class Encoder:
                 out[at] = self.transform(table)
         return out
 
+    def encode(self, numbers: Matrix, words: Mapping[str, pa.Array]) -> Matrix:
+        """:meth:`transform` of a few rows that are in no table: making one for a row takes longer than scoring it.
+
+        Parameters
+        ----------
+        numbers : (n, k) the number features, in the schema's order; NaN where unknown
+        words : (n,) of each category feature, by name
+        """
+        out = np.empty((len(numbers), self.n_columns), dtype=np.float32)
+        out[:, self._number_columns] = numbers
+        at = 0
+        for feature, width in zip(self.schema, self._widths, strict=True):
+            if feature.kind == "category":
+                out[:, at : at + width] = self._coded(feature.name, words[feature.name]).reshape(-1, width)
+            at += width
+        self._settle(out)
+        return out
+
     def _write(self, table: pa.Table, out: Matrix) -> None:
         parts: list[tuple[int | slice, NDArray[Any]]] = []
         at = 0
         for feature, width, column in zip(self.schema, self._widths, self._columns(table), strict=True):
             if feature.kind == "number":
                 parts.append((at, column.to_numpy()))
+            elif self.levels[feature.name].one_hot:
+                parts.append((slice(at, at + width), self._coded(feature.name, column)))
             else:
-                levels = self.levels[feature.name]
-                codes = levels.encode(column)
-                if levels.one_hot:
-                    # a missing category is missing in each of its columns
-                    hot = codes[:, None] == np.arange(width, dtype=np.float32)
-                    hot = np.where(np.isnan(codes)[:, None], np.float32(np.nan), hot)
-                    parts.append((slice(at, at + width), hot))
-                else:
-                    parts.append((at, codes))
+                parts.append((at, self._coded(feature.name, column)))
             at += width
         for start in range(0, len(out), CACHED_ROWS):
             some = out[start : start + CACHED_ROWS]
             for to, values in parts:
                 some[:, to] = values[start : start + CACHED_ROWS]
-            # boosters refuse an infinity; a ratio with a zero below says nothing known
-            infinite = np.isinf(some)
-            if infinite.any():
-                some[infinite] = np.nan
-            # columns by themselves: NumPy is slow where it repeats a short row
-            missing = np.isnan(some)
-            for k in np.flatnonzero(missing.any(axis=0) & self._filled):
-                some[missing[:, k], k] = self._fill_row[k]
+            self._settle(some)
+
+    def _coded(self, name: str, column: pa.Array | pa.ChunkedArray) -> NDArray[np.float32]:
+        """The codes of a category, (n,), or its one-hot columns, (n, width)."""
+        levels = self.levels[name]
+        codes = levels.encode(column)
+        if not levels.one_hot:
+            return codes
+        hot = codes[:, None] == np.arange(levels.width, dtype=np.float32)
+        # a missing category is missing in each of its columns
+        return np.where(np.isnan(codes)[:, None], np.float32(np.nan), hot.astype(np.float32))
+
+    def _settle(self, some: Matrix) -> None:
+        """What no booster should see, in place."""
+        # boosters refuse an infinity; a ratio with a zero below says nothing known
+        infinite = np.isinf(some)
+        if infinite.any():
+            some[infinite] = np.nan
+        # columns by themselves: NumPy is slow where it repeats a short row
+        missing = np.isnan(some)
+        for k in np.flatnonzero(missing.any(axis=0) & self._filled):
+            some[missing[:, k], k] = self._fill_row[k]
+
+    @cached_property
+    def _number_columns(self) -> NDArray[np.int64]:
+        numbers = [f.kind == "number" for f in self.schema]
+        return np.array([k for k, i in enumerate(self.source) if numbers[i]], dtype=np.int64)
 
     @cached_property
     def _filled(self) -> NDArray[np.bool_]:

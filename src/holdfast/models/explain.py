@@ -121,10 +121,10 @@ def rank_reasons(
     signed = contributions if direction == "raises" else -contributions
     sums = np.empty((n, len(members)), dtype=np.float64)
     strongest = np.empty((n, len(members)), dtype=np.int64)
-    for g, features in enumerate(members.values()):
-        part = signed[:, features]
+    for g, mine in enumerate(members.values()):
+        part = signed[:, mine]
         sums[:, g] = part.sum(axis=1)
-        strongest[:, g] = np.array(features)[part.argmax(axis=1)]
+        strongest[:, g] = np.array(mine)[part.argmax(axis=1)]
     shape = (n, top)
     group = np.full(shape, NONE, dtype=np.int64)
     feature = np.full(shape, NONE, dtype=np.int64)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from holdfast.errors import StoreError, UsageError
+from holdfast.errors import StoreError, UnreachableError, UsageError
 
 CONNECTIONS = 16
 """Of one process; threads beyond that wait for one."""
@@ -44,14 +44,17 @@ def connect(url: str) -> Any:
 
 @contextmanager
 def store_errors(address: str) -> Iterator[None]:
-    """Let the client's errors leave as StoreError, with the address but without its password."""
+    """Let the client's errors leave as StoreError, or UnreachableError, with the address but without its password."""
+    from redis.exceptions import ConnectionError as Disconnected
     from redis.exceptions import RedisError
+    from redis.exceptions import TimeoutError as TooLate
 
     try:
         yield
     except (RedisError, OSError) as e:
         said = str(e).splitlines()[0] if str(e) else type(e).__name__
-        raise StoreError(
+        kind = UnreachableError if isinstance(e, Disconnected | TooLate | OSError) else StoreError
+        raise kind(
             f"the online store {address} failed: {said}",
             fix="Check that the server is reachable (HOLDFAST_REDIS_URL) and has memory; then: holdfast materialize",
         ) from e

@@ -8,6 +8,7 @@ Keys begin with ``holdfast:<project>:online:``, then
 - ``<generation>:<order>:all`` and ``:<order>:<group>``: sorted sets of customer_id by rank, of all customers and of
   each pair of tier and segment
 - ``<generation>:meta`` (JSON): written last and removed first; a generation is whole while it is there
+- ``new-<generation>:...``: one that is being written; all its keys get their names in one transaction
 
 A row is `_HEAD` (probability; expected_value, NaN for none; the number of its pair of tier and segment; bytes of
 reasons), the features as SQLite has them, reasons and decision (JSON).
@@ -18,6 +19,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -66,20 +68,26 @@ class RedisMeta:
 
     meta: GenerationMeta
     groups: list[Group]
+    sizes: list[int]
+    """Customers of each group."""
 
     @classmethod
     def of(cls, text: bytes) -> RedisMeta:
         """Of the JSON in ``meta``. ValueError, KeyError or TypeError where it is damaged."""
         data = json.loads(text)
         categories = dict(enumerate(data.pop("categories")))
-        groups = [(tier, segment) for tier, segment in data.pop("groups")]
-        return cls(meta_of(data, categories), groups)
+        sizes = {(tier, segment): int(rows) for tier, segment, rows in data.pop("groups")}
+        return cls(meta_of(data, categories), list(sizes), list(sizes.values()))
 
     def chosen(self, tier: str | None, segment: str | None) -> list[int | None]:
         """The sorted sets that together hold the customers of a filter."""
         if tier is None and segment is None:
             return [None]
         return [i for i, (t, s) in enumerate(self.groups) if tier in (None, t) and segment in (None, s)]
+
+    def rows(self, chosen: list[int | None]) -> list[int]:
+        """How many customers each of these sorted sets has."""
+        return [self.meta.rows if i is None else self.sizes[i] for i in chosen]
 
     def columns(self, customer_id: str, row: bytes) -> tuple[Any, ...]:
         """What `online_row.OnlineRow` takes. ValueError where the row is damaged."""
@@ -94,9 +102,10 @@ class RedisMeta:
         return customer_id, probability, tier, segment, known, features, reasons, decision
 
 
-def groups_of(packed: Packed) -> list[Group]:
-    """The pairs of tier and segment that there are, sorted."""
-    return sorted(set(zip(packed.columns[1], packed.columns[2], strict=True)), key=lambda g: (g[0], g[1] or ""))
+def groups_of(packed: Packed) -> dict[Group, int]:
+    """The pairs of tier and segment that there are, sorted, and the customers of each."""
+    sizes = Counter(zip(packed.columns[1], packed.columns[2], strict=True))
+    return dict(sorted(sizes.items(), key=lambda item: (item[0][0], item[0][1] or "")))
 
 
 def packed_rows(packed: Packed, groups: list[Group]) -> Iterator[tuple[str, int, int, int, bytes]]:

@@ -30,8 +30,8 @@ class _Gone(Exception):
 class RedisReader:
     """Reads the generation that serves, and follows the pointer when told to `refresh`.
 
-    A generation's number of rows is asked for after what is read of it, in the same round trip: a removed one has none,
-    so what was read of it half is never answered with.
+    How much a key holds is asked for after what is read of it, in the same round trip: one that was removed or lost
+    some holds less, so what was read of it half is never answered with.
 
     Raises
     ------
@@ -189,12 +189,16 @@ class RedisReader:
     def _page(self, now: RedisMeta, after: int, limit: int, order: Order, query: list[str | None]) -> Page:
         generation, (_, tier, segment) = now.meta.generation, query
         with store_errors(self._address), self._client.pipeline(transaction=False) as pipeline:
-            for group in now.chosen(tier, segment):
-                pipeline.zrange(
-                    self._keys.order(generation, order, group), f"({after}", "+inf",
-                    byscore=True, offset=0, num=limit + 1, withscores=True,
-                )  # fmt: skip
-            found = pipeline.execute()
+            chosen = now.chosen(tier, segment)
+            keys = [self._keys.order(generation, order, group) for group in chosen]
+            for key in keys:
+                pipeline.zrange(key, f"({after}", "+inf", byscore=True, offset=0, num=limit + 1, withscores=True)
+            for key in keys:
+                pipeline.zcard(key)
+            answers = pipeline.execute()
+        found, sizes = answers[: len(keys)], answers[len(keys) :]
+        if sizes != now.rows(chosen):
+            raise _Gone
         ranked = list(islice(heapq.merge(*found, key=lambda pair: pair[1]), limit + 1))
         rows = self._rows(now, [i.decode() for i, _ in ranked[:limit]])
         if len(rows) != min(limit, len(ranked)):

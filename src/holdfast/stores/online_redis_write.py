@@ -48,7 +48,8 @@ class RedisWriter:
     ) -> str:
         """Write one generation, as `OnlineWriter.write` does; it serves only after `switch`.
 
-        One that is there and whole is left as it is.
+        Nobody sees it before it is whole, also where it takes the place of the same one: that serves until then, and
+        what it had lost is there again.
 
         Raises
         ------
@@ -64,15 +65,15 @@ class RedisWriter:
             bundle_dir=bundle_dir, dataset_id=dataset_id, config_hash=config_hash,
         )  # fmt: skip
         groups = groups_of(packed)
-        told = json.dumps({**meta, "categories": packed.categories, "groups": groups}, ensure_ascii=False).encode()
+        sizes = [[*group, rows] for group, rows in groups.items()]
+        told = json.dumps({**meta, "categories": packed.categories, "groups": sizes}, ensure_ascii=False).encode()
+        staged = f"new-{name}"
         with store_errors(self._address):
-            if self._client.get(self._keys.of(name, "meta")) == told and self._whole(name, len(packed)):
-                return name
-            self._remove(name)  # what a killed writer left of it
-            self._client.sadd(self._keys.generations, name)
-            self._client.sadd(self._keys.of(name, "keys"), *self._keys.data(name, len(groups)))
-            self._send(name, groups, packed_rows(packed, groups))
-            self._client.set(self._keys.of(name, "meta"), told)
+            self._remove(staged)  # what a killed writer left of it
+            self._client.sadd(self._keys.generations, staged)
+            self._client.sadd(self._keys.of(staged, "keys"), *self._keys.data(staged, len(groups)))
+            self._send(staged, list(groups), packed_rows(packed, list(groups)))
+            self._put(staged, name, len(groups), len(packed), told)
         return name
 
     def switch(self, generation: str) -> Pointer:
@@ -119,6 +120,27 @@ class RedisWriter:
             return None if text is None else Pointer.parse(text, self._keys.current)
         except StoreError:
             return None  # a broken pointer is mended by the switch
+
+    def _put(self, staged: str, name: str, groups: int, rows: int, meta: bytes) -> None:
+        """Give what is staged the generation's name, at once: renaming to a name that is free takes no time."""
+        old, new = self._keys.data(name, groups), self._keys.data(staged, groups)
+        with self._client.pipeline() as pipeline:
+            pipeline.watch(*new)  # two writers: the first one fails
+            if not self._whole(staged, rows):
+                raise StoreError(
+                    f"another writer removed the generation {name} at {self._address} while it was written",
+                    fix=MATERIALIZE,
+                )
+            pipeline.multi()
+            pipeline.sadd(self._keys.generations, name)
+            pipeline.sadd(self._keys.of(name, "keys"), *old)
+            pipeline.unlink(*old)
+            for before, after in zip(new, old, strict=True) if rows else ():
+                pipeline.rename(before, after)
+            pipeline.set(self._keys.of(name, "meta"), meta)
+            pipeline.delete(self._keys.of(staged, "keys"))
+            pipeline.srem(self._keys.generations, staged)
+            pipeline.execute()
 
     def _whole(self, generation: str, rows: int) -> bool:
         return bool(self._client.hlen(self._keys.of(generation, "rows")) == rows)

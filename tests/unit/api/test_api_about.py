@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import re
 
 import pytest
 from pydantic import BaseModel, TypeAdapter
+from starlette.testclient import TestClient
 
 from holdfast.api import answers, asked
+from holdfast.api.app import create_app
+from holdfast.config.business import ServingSection
 from holdfast.models.bundle import Bundle
 from serving_world import ROW, SCHEMA, World
 
@@ -48,6 +52,14 @@ def test_what_is_measured(api, bundle: Bundle) -> None:
     assert 'holdfast_generation_stale{project="demo"} 0.0' in text
     assert f'bundle_sha256="{bundle.sha256}"' in text
     assert "C-000" not in text
+
+
+def test_the_collector_leaves_the_libraries_out_while_it_serves(world: World) -> None:
+    before = gc.get_freeze_count()
+    app = create_app(world.online, world.models, ServingSection(), project="demo")
+    with TestClient(app):
+        assert gc.get_freeze_count() > before + 10_000
+    assert gc.get_freeze_count() <= before
 
 
 def test_every_app_measures_alone(open_api, world: World) -> None:

@@ -117,14 +117,17 @@ def test_a_row_that_is_damaged_is_the_stores_fault(open_api, world: World, bundl
     file = next(world.online.glob("*.sqlite"))
     connection = sqlite3.connect(file)
     connection.execute("UPDATE customer SET reasons = '{broken C-0003', features = x'00' WHERE customer_id = 'C-0003'")
+    connection.execute("UPDATE customer SET probability = 'C-0004 is none' WHERE customer_id = 'C-0004'")
     connection.commit()
     connection.close()
     api = open_api(world)
     assert api.get("/v1/customers/C-0001").status_code == 200
     assert api.get("/v1/customers/C-0003").status_code == 503
+    assert api.get("/v1/customers/C-0004").status_code == 503
+    assert api.post("/v1/scores", json={"customer_ids": ["C-0001", "C-0004"]}).status_code == 503
     assert api.get("/v1/customers", params={"limit": 1000}).status_code == 503
     assert api.post("/v1/explanations", json={"customer_id": "C-0003"}).status_code == 503
-    assert "C-0003" not in caplog.text
+    assert "C-000" not in caplog.text
 
 
 @pytest.mark.parametrize("damage", ["gone", "changed", "another", "outside"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import redis
 from pydantic import SecretStr
 
 from holdfast.api import store as api_store
@@ -100,3 +101,15 @@ def test_workers_take_the_address_from_their_environment(world: World, monkeypat
     assert "hush" not in settings.dump()
     monkeypatch.setenv("HOLDFAST_REDIS_URL", "redis://:hush@db:1/0")
     assert Settings.load(settings.dump()) == settings
+
+
+def test_one_damaged_row_keeps_nobody_else_waiting(api, world: World, way: Way, monkeypatch) -> None:
+    monkeypatch.setattr(api_store, "AWAY_SECONDS", 3600)
+    generation = api.get("/v1/customers/C-0001").json()["generation"]
+    with redis.Redis.from_url(way.address) as client:
+        (rows,) = client.keys(f"*:{generation}:rows")
+        client.hset(rows, "C-0001", b"short")
+    assert api.get("/v1/customers/C-0001").status_code == 503
+    assert api.get("/v1/customers/C-0002").status_code == 200
+    world.promote(world.bundle, "1")  # what the answer says to do
+    assert api.get("/v1/customers/C-0001").status_code == 200

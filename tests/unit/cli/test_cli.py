@@ -19,7 +19,7 @@ from holdfast.cli.session import Session, verb
 from holdfast.errors import DataError, GateRefused, HoldfastError, NotReadyError, Problem, UsageError
 
 VERBS = {
-    "init", "check", "simulate", "import", "fetch", "build", "train", "models", "score", "explain", "decide",
+    "init", "check", "simulate", "import", "fetch", "build", "train", "models", "score", "explain", "export", "decide",
     "materialize", "monitor", "retrain", "serve", "run", "config", "features", "runs", "alerts", "audit", "keys",
     "datasets",
 }  # fmt: skip

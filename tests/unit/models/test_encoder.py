@@ -196,6 +196,18 @@ def test_any_text_round_trips_through_json(seen, later, one_hot_max, min_count, 
     assert not np.isnan(x[~unknown, 1:]).any()
 
 
+@given(data=st.data(), one_hot_max=st.integers(0, 4))
+def test_a_few_rows_without_a_table_are_encoded_to_the_same_bits(data, one_hot_max):
+    plan = data.draw(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=30, max_size=30))
+    amount = data.draw(st.lists(st.none() | st.floats(width=32), min_size=30, max_size=30))
+    table = two(amount, plan)
+    encoder = Encoder.fit(table, TWO, one_hot_max=one_hot_max, min_count=3)
+    later = table.slice(data.draw(st.integers(0, 29)), data.draw(st.integers(1, 3)))
+    words = {"plan": later.column("plan").combine_chunks()}
+    found = encoder.encode(later.column("amount").to_numpy()[:, None], words)
+    np.testing.assert_array_equal(found, encoder.transform(later))
+
+
 def test_what_is_no_encoder_is_refused():
     with pytest.raises(StoreError, match="not an encoder"):
         Encoder.from_json({"format": "other"})

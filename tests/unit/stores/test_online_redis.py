@@ -14,7 +14,8 @@ from holdfast.config.business import ServingSection
 from holdfast.errors import NotReadyError, StoreError, UsageError
 from holdfast.stores.online import online_store
 from holdfast.stores.online_redis import RedisStore
-from online_tables import serve, tables, write
+from holdfast.stores.online_redis_write import RedisWriter
+from online_tables import CUTOFF, serve, tables, write
 from redis_server import ADDRESS, Way, redis_project
 
 IDS = [f"C{i:03d}" for i in range(30)]
@@ -88,6 +89,59 @@ def test_a_server_that_is_gone_is_an_error_and_then_it_is_not() -> None:
         way.cut()
 
 
+def test_the_one_that_serves_is_written_anew_under_readers(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = RedisStore(ADDRESS, project)
+    reader = serve(store, tables(IDS))
+    rows = [row.probability for row in reader.scan()]
+    send = RedisWriter._send
+    seen: list[list[float]] = []
+
+    def sending(*args: Any) -> None:
+        send(*args)
+        seen.append([row.probability for row in store.reader().get_many(IDS).values()])
+        raise StoreError("killed")
+
+    monkeypatch.setattr(RedisWriter, "_send", sending)
+    t = tables(IDS)
+    with pytest.raises(StoreError, match="killed"):
+        store.writer().write(
+            t.features, t.schema, t.scores, t.decisions, bundle_sha256="b1", model_version="1", cutoff=CUTOFF,
+            bundle_dir="models/1", config_hash="another, of no consequence to the rows",
+        )  # fmt: skip
+    assert seen == [rows]
+    assert [row.probability for row in store.reader().scan()] == rows
+
+
+def test_of_two_writers_one_fails_and_names_why(project: str, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = RedisStore(ADDRESS, project)
+    reader = serve(store, tables(IDS))
+    send = RedisWriter._send
+
+    def sending(*args: Any) -> None:
+        send(*args)
+        store.writer().switch(reader.current().generation)  # it clears what it takes for a killed writer's
+
+    monkeypatch.setattr(RedisWriter, "_send", sending)
+    with pytest.raises(StoreError, match="another writer removed"):
+        write(store, tables(IDS, seed=2))
+    assert len(list(reader.scan())) == len(IDS)
+    assert not list(client.scan_iter(f"holdfast:{project}:online:new-*"))
+
+
+@pytest.mark.parametrize("part", ["expected_value:all", "expected_value:0"])
+def test_a_work_list_that_lost_customers_is_no_shorter_list(project: str, client: Any, part: str) -> None:
+    store = RedisStore(ADDRESS, project)
+    reader = serve(store, tables(IDS))
+    first = next(reader.scan())
+    client.zpopmax(f"holdfast:{project}:online:{reader.current().generation}:{part}")
+    asked = {} if part.endswith("all") else {"tier": "high"}
+    with pytest.raises(StoreError, match="holdfast materialize"):
+        reader.worklist(**asked)
+    assert reader.get(first.customer_id) is not None
+    serve(store, tables(IDS))
+    assert reader.worklist(**asked).rows
+
+
 @pytest.mark.parametrize("part", ["rows", "a row", "meta"])
 def test_what_the_server_lost_is_an_error_and_not_an_answer_and_is_written_anew(
     project: str, client: Any, part: str
@@ -128,3 +182,5 @@ def test_a_damaged_row_is_an_error(project: str, client: Any) -> None:
     with pytest.raises(StoreError, match="cut short"):
         reader.get("C001")
     assert reader.get("C002") is not None
+    serve(store, tables(IDS))
+    assert reader.get("C001") is not None
