@@ -25,12 +25,12 @@ def list_(session: Session) -> None:
     session.answer(list_datasets(session.workspace()), render.datasets)
 
 
-def show(session: Session, dataset: OneArgument = None) -> None:
+def show(session: Session, wanted: OneArgument = None) -> None:
     """One dataset: its lineage (sources, configuration, known as of), its label, counts by cutoff, and its columns."""
     from holdfast.cli.render import datasets as render
     from holdfast.pipelines.datasets import show_dataset
 
-    session.answer(show_dataset(session.workspace(), dataset), render.dataset)
+    session.answer(show_dataset(session.workspace(), wanted), render.dataset)
 
 
 def compare(session: Session, first: IdArgument, second: IdArgument) -> None:
@@ -41,19 +41,19 @@ def compare(session: Session, first: IdArgument, second: IdArgument) -> None:
     session.answer(compare_datasets(session.workspace(), first, second), render.comparison)
 
 
-def verify(session: Session, dataset: OneArgument = None) -> None:
+def verify(session: Session, wanted: OneArgument = None) -> None:
     """Hold every file of a dataset to its manifest: bytes, columns, counts. Exit code 1: one is not as written."""
     from holdfast.cli.render import datasets as render
     from holdfast.pipelines.datasets import verify_dataset
 
     with session.progress("verifying"):
-        report = verify_dataset(session.workspace(), dataset)
+        report = verify_dataset(session.workspace(), wanted)
     session.answer(report, render.verified)
 
 
 def remove(
     session: Session,
-    dataset: Annotated[
+    wanted: Annotated[
         str | None,
         typer.Argument(metavar="[ID]", help="One dataset; by default all but the newest and those needed."),
     ] = None,
@@ -64,10 +64,10 @@ def remove(
     from holdfast.cli.render import datasets as render
     from holdfast.pipelines.remove_datasets import KEPT, remove_datasets
 
-    if dataset is not None and keep is not None:
+    if wanted is not None and keep is not None:
         raise UsageError("a dataset and --keep exclude each other", fix="Give one.")
     with session.recorded() as (workspace, run):
-        report = remove_datasets(workspace, dataset, keep=keep or KEPT, dry_run=dry_run).to_json()
+        report = remove_datasets(workspace, wanted, keep=keep or KEPT, dry_run=dry_run).to_json()
         run.summary = report
     session.answer(report, render.removed)
 
