@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from company import Call, write_company
 
@@ -27,6 +28,16 @@ def test_the_verbs_in_turn(shop: Path, home: Path, call: Call) -> None:
 
     customers = documents["score"]["report"]["customers"]
     assert documents["materialize"]["report"]["customers"] == customers == documents["decide"]["report"]["customers"]
+    verified = call("materialize", "--verify", *WORDS).json["report"]
+    assert (verified["sampled"], verified["differences"], verified["unverifiable"]) == (customers, [], [])
+    assert documents["monitor"]["report"]["parity"] == verified
+    served = pq.read_table(Path(documents["score"]["report"]["path"]) / "part-0.parquet", partitioning=None)
+    with (shop / "visits.csv").open("a", encoding="utf-8") as file:  # a late row; the table does not say since when
+        file.write(f"late,{served['customer_id'][0]},2023-12-20,600\r\n")
+    late = call("materialize", "--verify", *WORDS)
+    assert (late.code, late.err) == (0, ""), late.out
+    assert late.json["report"]["differences"] == []
+    assert any("'visits', which does not say when" in note for note in late.json["report"]["unverifiable"])
     unknown = call("explain", "nobody", *WORDS)
     assert (unknown.code, unknown.json["error"]["kind"]) == (1, "NotFoundError")
 

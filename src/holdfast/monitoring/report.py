@@ -9,6 +9,7 @@ from typing import Any
 
 from holdfast.clock import iso
 from holdfast.monitoring.drift import DriftReport, DriftRow
+from holdfast.monitoring.parity import ParityReport
 from holdfast.monitoring.performance import PerformanceReport
 from holdfast.monitoring.quality import QualityReport
 from holdfast.monitoring.triggers import TriggerDecision
@@ -18,7 +19,7 @@ MAX_LINES = 10  # drifted rows and findings shown in text; JSON has all
 
 @dataclass(frozen=True)
 class MonitoringReport:
-    """The report of one cutoff. Parts that were not measured are None.
+    """The report of one cutoff. Parts that were not measured are None; ``parity_failed`` says why parity was not.
 
     ``uncovered`` counts, by source table, the training snapshots from before it began: see
     `holdfast.monitoring.coverage`.
@@ -31,14 +32,19 @@ class MonitoringReport:
     performance: PerformanceReport | None
     triggers: TriggerDecision
     uncovered: Mapping[str, int] = field(default_factory=dict)
+    parity: ParityReport | None = None
+    parity_failed: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, without NaN."""
-        parts = {"quality": self.quality, "drift": self.drift, "performance": self.performance}
+        parts = {
+            "quality": self.quality, "drift": self.drift, "performance": self.performance, "parity": self.parity,
+        }  # fmt: skip
         return {
             "cutoff": iso(self.cutoff),
             "model_version": self.model_version,
             **{name: None if part is None else part.to_json() for name, part in parts.items()},
+            "parity_failed": self.parity_failed,
             "uncovered": dict(self.uncovered),
             "triggers": self.triggers.to_json(),
         }
@@ -50,6 +56,7 @@ class MonitoringReport:
             *_quality_lines(self.quality),
             *_drift_lines(self.drift, self.uncovered),
             *_performance_lines(self.performance),
+            *_parity_lines(self.parity, self.parity_failed),
             *_trigger_lines(self.triggers),
         ]
 
@@ -103,6 +110,12 @@ def _performance_lines(performance: PerformanceReport | None) -> list[str]:
             f"({p.ratio_low:.2f} to {p.ratio_high:.2f})"
         )
     return lines
+
+
+def _parity_lines(parity: ParityReport | None, failed: str) -> list[str]:
+    if parity is None:
+        return [f"Parity: {failed or 'nothing serves yet'}"]
+    return [f"Parity: {parity.summary}", *_bounded([f"  not verifiable: {why}" for why in parity.unverifiable])]
 
 
 def _trigger_lines(triggers: TriggerDecision) -> list[str]:

@@ -1,4 +1,4 @@
-"""``holdfast monitor``: quality, staleness, drift, matured performance and the retraining trigger."""
+"""``holdfast monitor``: quality, staleness, drift, matured performance, parity and the retraining trigger."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from holdfast.artifacts.engine import Engine
 from holdfast.artifacts.files import write_json
 from holdfast.clock import iso, parse_instant
 from holdfast.config.data import CustomersTable
-from holdfast.errors import NotReadyError
-from holdfast.monitoring.alerts import DRIFT, STALE
+from holdfast.errors import HoldfastError, NotReadyError
+from holdfast.monitoring.alerts import DRIFT, PARITY, STALE
 from holdfast.monitoring.coverage import without_uncovered
 from holdfast.monitoring.drift import DriftReport, compute_drift
+from holdfast.monitoring.parity import ParityReport
 from holdfast.monitoring.quality import QualityReport, check_quality
 from holdfast.monitoring.report import MonitoringReport
 from holdfast.monitoring.staleness import Reach, compute_reach, daily_news, feeds
@@ -25,6 +26,7 @@ from holdfast.monitoring.triggers import decide as decide_trigger
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.knowledge import open_sources
 from holdfast.pipelines.matured import matured_performance, trained_rows
+from holdfast.pipelines.parity import check_parity
 from holdfast.pipelines.serving_model import Champion, champion
 from holdfast.pipelines.train import HISTOGRAMS
 from holdfast.sources.tables import Sources
@@ -72,6 +74,7 @@ def monitor(workspace: Workspace, *, run_id: str | None = None) -> MonitorReport
         sources = open_sources(workspace, engine)
         reaches = _reaches(workspace, engine, sources, scores.cutoff)
         performance = matured_performance(workspace, best, engine, sources)
+        parity, parity_failed = _parity(workspace, engine, sources)
     reference, uncovered = without_uncovered(
         best.bundle.reference[HISTOGRAMS], best.bundle.schema, _begins(sources, reaches), trained_rows(best)
     )
@@ -88,14 +91,15 @@ def monitor(workspace: Workspace, *, run_id: str | None = None) -> MonitorReport
     )  # fmt: skip
     report = MonitoringReport(
         cutoff=scores.cutoff, model_version=str(best.version), quality=quality, drift=drift,
-        performance=performance, triggers=triggers, uncovered=uncovered,
+        performance=performance, triggers=triggers, uncovered=uncovered, parity=parity,
+        parity_failed=parity_failed,
     )  # fmt: skip
     path = workspace.reports / f"monitoring-{iso(scores.cutoff)}.json"
     write_json(path, report.to_json())
+    alerts = [*_alerts(quality, drift, triggers, best), *_parity_alert(parity, parity_failed)]
     workspace.state.record_alerts(
-        workspace.name, _alerts(quality, drift, triggers, best), cutoff=scores.cutoff,
-        bundle_sha256=best.bundle.sha256, run_id=run_id,
-    )  # fmt: skip
+        workspace.name, alerts, cutoff=scores.cutoff, bundle_sha256=best.bundle.sha256, run_id=run_id
+    )
     return MonitorReport(report, path)
 
 
@@ -118,6 +122,28 @@ def _begins(sources: Sources, reaches: list[Reach]) -> dict[str, datetime | None
 def _age(best: Champion, as_of: datetime) -> ModelAge | None:
     trained = best.bundle.provenance.extra["trained_on"]
     return ModelAge(parse_instant(trained[-1]), as_of) if trained else None
+
+
+def _parity(workspace: Workspace, engine: Engine, sources: Sources) -> tuple[ParityReport | None, str]:
+    """What serves against what is computed again, or why it could not be; neither where nothing serves yet.
+
+    A store that cannot be read is an alert, and no reason to monitor nothing else.
+    """
+    try:
+        return check_parity(workspace, engine, sources), ""
+    except NotReadyError:
+        return None, ""
+    except HoldfastError as e:
+        return None, str(e)
+
+
+def _parity_alert(parity: ParityReport | None, failed: str) -> list[NewAlert]:
+    if failed:
+        return [NewAlert(PARITY, "online store", "warning", f"could not be compared: {failed}")]
+    if parity is None or not parity.differences:
+        return []
+    wrong = float(len({d.customer_id for d in parity.differences}))
+    return [NewAlert(PARITY, "online store", "warning", parity.summary, wrong, 0.0)]
 
 
 def _alerts(quality: QualityReport, drift: DriftReport, triggers: TriggerDecision, best: Champion) -> list[NewAlert]:

@@ -68,17 +68,26 @@ def score(workspace: Workspace, *, cutoff: datetime | None = None, known_as_of: 
 
 
 def cutoff_features(
-    engine: Engine, config: Config, sources: Sources, at: datetime, known_as_of: datetime
+    engine: Engine, config: Config, sources: Sources, at: datetime, known_as_of: datetime, population: Any = None
 ) -> tuple[Any, FeatureSchema]:
-    """Features of everyone to score at one cutoff, kept as a table."""
+    """Features of everyone to score at one cutoff, or of those of ``population``, kept as a table."""
     cutoff = Cutoff.of(at, config.data.label, config.data.cutoffs)
     table = engine.from_arrow(cutoff_table([cutoff], window_lengths(config.features)), "scoring_cutoff")
     tables = {n: s.table for n, s in sources.tables.items()}
-    population = engine.materialize(scoring_population(tables, config.data, table), "scoring_population")
+    if population is None:
+        population = cutoff_population(engine, config, sources, at)
     found, schema = compute(
         engine, population, table, tables, config.data, config.features, grid=cutoff.grid, known_as_of=known_as_of
     )
     return engine.materialize(found, "scoring_features"), schema
+
+
+def cutoff_population(engine: Engine, config: Config, sources: Sources, at: datetime) -> Any:
+    """Everyone to score at one cutoff, kept as a table."""
+    cutoff = Cutoff.of(at, config.data.label, config.data.cutoffs)
+    table = engine.from_arrow(cutoff_table([cutoff]), "population_cutoff")
+    tables = {n: s.table for n, s in sources.tables.items()}
+    return engine.materialize(scoring_population(tables, config.data, table), "scoring_population")
 
 
 def _check_cutoff(at: datetime, begins: datetime, knowledge: Knowledge) -> None:

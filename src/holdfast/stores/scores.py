@@ -85,6 +85,12 @@ class ScoredRows:
     schema: pa.Schema
     manifest: dict[str, Any]
 
+    @property
+    def rows(self) -> int:
+        """How many there are; StoreError if that cannot be read."""
+        with _reading(self.file, self.kind):
+            return int(pq.read_metadata(self.file).num_rows)
+
     def batches(self) -> Iterator[pa.Table]:
         """The rows in customer_id order, `BATCH` at a time; StoreError if they cannot be read."""
         with _reading(self.file, self.kind), pq.ParquetFile(self.file) as opened:

@@ -9,7 +9,7 @@ import typer
 
 from holdfast.cli import words
 from holdfast.cli.session import Session, verb
-from holdfast.errors import GateRefused
+from holdfast.errors import GateRefused, UsageError
 
 CUSTOMERS = "Customers"
 OPERATE = "Operate"
@@ -60,12 +60,39 @@ def decide(session: Session, cutoff: CutoffOption = None) -> None:
     session.answer(report, render.decide)
 
 
-def materialize(session: Session, cutoff: CutoffOption = None) -> None:
-    """Write a generation of the online store (features, scores, decisions), then flip the pointer to it."""
+def materialize(
+    session: Session,
+    cutoff: CutoffOption = None,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Write nothing: compute a sample of what serves again, and compare bit for bit."),
+    ] = False,
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=1, help="Customers that --verify looks at; 200 by default.")
+    ] = None,
+) -> None:
+    """Write a generation of the online store (features, scores, decisions), then flip the pointer to it.
+
+    With --verify, exit code 1 names what is served otherwise than the tables and the bundle give it.
+    """
     from holdfast.cli.render import acting as render
-    from holdfast.pipelines.materialize import materialize as run_materialize
 
     at = words.instant(cutoff, "--cutoff")
+    if verify and at is not None:
+        raise UsageError("--verify and --cutoff exclude each other", fix="Leave --cutoff out: it looks at what serves.")
+    if sample is not None and not verify:
+        raise UsageError("--sample needs --verify", fix="Add --verify, or leave it out.")
+    if verify:
+        from holdfast.pipelines.parity import SAMPLE, verify_serving
+
+        with session.recorded() as (workspace, run), session.progress("verifying"):
+            with run.step("verify"):
+                report = verify_serving(workspace, sample=sample or SAMPLE).to_json()
+            run.summary = report
+        session.answer(report, render.verified)
+        return
+    from holdfast.pipelines.materialize import materialize as run_materialize
+
     with session.recorded() as (workspace, run), session.progress("materializing"):
         with run.step("materialize"):
             report = run_materialize(workspace, cutoff=at).to_json()

@@ -129,6 +129,15 @@ def materialize(report: Report) -> list[Any]:
     ]
 
 
+def verified(report: Report) -> list[Any]:
+    """What serves is what is computed again."""
+    return [
+        title(f"Generation {report['generation']} is what it should be", f"at {report['cutoff']}"),
+        facts({"compared": f"{report['summary']}, bit for bit", "model": f"version {report['model_version']}"}),
+        *(note(f"Not verifiable: {why}.") for why in report["unverifiable"]),
+    ]
+
+
 def export(report: Report) -> list[Any]:
     return [
         title(f"Exported {count(report['customers'])} customers at {report['cutoff']}"),
@@ -161,8 +170,15 @@ def monitored(report: Report) -> list[Any]:
     if drift:
         said.append(("drift", _drift(drift)))
     said.append(("performance", _performance(performance)))
+    said += _parity(report["parity"], report["parity_failed"])
     said.append(("retrain", f"yes: {why}" if triggers["retrain"] else "no"))
     return [facts(said)]
+
+
+def _parity(parity: Report | None, failed: str) -> list[tuple[str, object]]:
+    if parity is None:
+        return [("parity", failed)]
+    return [("parity", parity["summary"]), *(("", f"not verifiable: {why}") for why in parity["unverifiable"][:5])]
 
 
 def _drift(drift: Report) -> str:
