@@ -8,7 +8,7 @@ the tables is wrong too, unless the tables cannot replay it: then it is said tha
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -153,6 +153,6 @@ def same(one: Any, other: Any) -> bool:
         return struct.pack("<d", one) == struct.pack("<d", other)
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
-    if isinstance(one, Sequence) and isinstance(other, Sequence) and not isinstance(one, str):
+    if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same, one, other))
     return type(one) is type(other) and bool(one == other)
