@@ -70,3 +70,12 @@ def test_a_report_names_columns_and_only_its_problems_name_customers() -> None:
     assert "SECRET" not in str(report.to_json())
     clean = ParityReport("g", report.cutoff, "3", 1000, 200, (), ())
     assert (clean.problems(), clean.summary) == ([], "200 of 1,000 customers sampled, all served as they should be")
+
+
+def test_contributions_alone_may_round_otherwise():
+    one, other = ([{"feature": "x", "value": "3", "contribution": c}] for c in (0.25, 0.25 + 4e-8))
+    assert not same(one, other)
+    assert same(one, other, apart=1e-6)
+    assert not same(one, [{**other[0], "contribution": 0.2501}], apart=1e-6)
+    assert not same(one, [{**other[0], "value": "4"}], apart=1e-6)
+    assert not same(0.25, 0.25 + 4e-8, apart=1e-6)
