@@ -41,14 +41,23 @@ class Engine(Protocol):
     def materialize(self, expression: Any, name: str) -> Any:
         """Run an expression once and keep the result as a table."""
 
+    def view(self, expression: Any, name: str) -> Any:
+        """Name an expression, which is run wherever it is read: what is built on it is as short as on a table."""
+
     def to_arrow(self, expression: Any) -> pa.Table:
         """Run an expression and fetch the result."""
 
     def drop(self, *names: str) -> None:
         """Forget tables made here."""
 
+    def drop_others(self, *kept: str) -> None:
+        """Forget all tables made here but these."""
+
     def row_hash(self, table: Any, columns: Sequence[str]) -> Any:
         """An int64 expression: a hash of each row's columns (integers, texts and times)."""
+
+    def repeated(self, table: Any, keys: Sequence[str], name: str) -> Any:
+        """Keep the keys that come on more than one row, and on how many (``n``); no key with a null in it."""
 
     def map_batches(self, expression: Any, function: BatchFunction, schema: pa.Schema, name: str) -> Any:
         """Keep what ``function`` makes of an expression's rows as a table of ``schema``; it runs where the rows are.

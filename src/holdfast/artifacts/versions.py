@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import ibis
 
+from holdfast.artifacts.engine import Engine
 from holdfast.clock import naive
 
 
@@ -18,6 +20,26 @@ def instant(value: datetime) -> Any:
 def known_rows(table: Any, known_as_of: datetime) -> Any:
     """Rows that exist for a build: available strictly before ``known_as_of``."""
     return table.filter(table.available_at < instant(known_as_of))
+
+
+def marked(engine: Engine, table: Any, keys: Sequence[str], name: str, *, rows: Any = None) -> tuple[Any, bool]:
+    """Add ``repeats``: whether another row may have the same keys, none of them null.
+
+    Parameters
+    ----------
+    name : of a table to keep while the result is used
+    rows : the keys of these rows and maybe of more, where reading them costs less than reading ``table``
+
+    Returns
+    -------
+    table, whether any row repeats
+    """
+    again = engine.repeated(table if rows is None else rows, keys, name)
+    if not engine.to_arrow(again.limit(1)).num_rows:  # as nearly always
+        return table.mutate(repeats=ibis.literal(False)), False
+    again = again.select(*(again[k].name(f"again_{k}") for k in keys))
+    beside = table.left_join(again, [table[k] == again[f"again_{k}"] for k in keys])
+    return beside.select(*table.columns, repeats=beside[f"again_{keys[0]}"].notnull()), True
 
 
 def with_superseded(versions: Any, keys: list[str]) -> Any:

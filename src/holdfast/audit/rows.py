@@ -138,8 +138,8 @@ def stamp(value: Any) -> datetime:
 
 
 def to_engine(engine: Engine, like: Any, rows: Iterable[Row], name: str) -> Any:
-    """Rows as an engine table with the columns and types of ``like``."""
-    schema = like.schema().to_pyarrow()
+    """Rows as an engine table with the columns and types of ``like``; which repeat is for who reads them to find."""
+    schema = like.drop("repeats").schema().to_pyarrow() if "repeats" in like.columns else like.schema().to_pyarrow()
     return engine.from_arrow(pa.Table.from_pylist(list(rows), schema=schema), name)
 
 

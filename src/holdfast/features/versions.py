@@ -10,6 +10,7 @@ from typing import Any
 import ibis
 
 from holdfast.artifacts.engine import Engine
+from holdfast.artifacts.versions import marked
 from holdfast.clock import utc
 from holdfast.features.job import EventsJob
 from holdfast.features.knowledge import bucket, known_rows, midnight
@@ -47,6 +48,7 @@ def versions_of(engine: Engine, job: EventsJob) -> Versions:
         **{c: known[c] for c in ("customer_id", "event_time", "available_at", *plan.columns)},
         **{name: evaluated(known, e).cast("int64") for name, e in plan.expressions.items()},
         **{c: known[c] for c, there in (("event_id", config.id), ("deleted", config.deleted)) if there},
+        **{c: known[c] for c in ("repeats",) if c in known.columns},
         "b": b,
         "kb": b if punctual else bucket(known.available_at, job.grid),
     }
@@ -54,14 +56,14 @@ def versions_of(engine: Engine, job: EventsJob) -> Versions:
     rows = rows.mutate(lag=ibis.greatest(rows.kb - rows.b, 0)) if lags else rows
     if config.id is None:
         return Versions(rows, rows, None, lags)
-    again = rows.group_by("event_id").having(rows.count() > 1).aggregate()
-    again = engine.materialize(again.filter(again.event_id.notnull()), f"{job.prefix}_again")
-    if not engine.to_arrow(again.limit(1)).num_rows:  # as nearly always
-        return Versions(rows, _standing(rows), None, lags)
-    several = rows.semi_join(again, "event_id")
+    if "repeats" not in rows.columns:
+        rows, _ = marked(engine, rows, ["event_id"], f"{job.prefix}_again")
+    several = rows.filter(rows.repeats).drop("repeats")
     later = several.available_at.lead().over(ibis.window(group_by="event_id", order_by=several.available_at))
     several = engine.materialize(several.mutate(superseded_at=later), f"{job.prefix}_several")
-    single = rows.anti_join(again, "event_id").mutate(superseded_at=ibis.null("timestamp(6)"))
+    if not engine.to_arrow(several.limit(1)).num_rows:  # as nearly always
+        return Versions(rows, _standing(rows), None, lags)
+    single = rows.filter(~rows.repeats).drop("repeats").mutate(superseded_at=ibis.null("timestamp(6)"))
     every = single.union(several, distinct=False)
     settled = _standing(every.filter(every.superseded_at.isnull()))
     return Versions(every, settled, several.filter(several.superseded_at.notnull()), lags)

@@ -157,6 +157,7 @@ def facts_at(
         config = data.tables[name]
         if isinstance(config, EventsTable):
             derived = {"event_id": config.id, "available_at": config.available_at, "deleted": config.deleted}
+            derived["repeats"] = None
             read = sorted(c for c in table.columns if derived.get(c, c) is not None)  # the others say nothing more
             rows = table.select("available_at", h=engine.row_hash(table, read))
             told = _hashed(engine, rows, [rows.available_at < instant(at) for at in instants])

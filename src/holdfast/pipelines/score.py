@@ -23,6 +23,8 @@ from holdfast.snapshots.population import scoring_population
 from holdfast.sources.tables import Sources
 from holdfast.stores.scores import write_features, write_scores
 
+FEATURES = "scoring_features"
+
 
 @dataclass(frozen=True)
 class ScoreReport:
@@ -59,6 +61,7 @@ def score(workspace: Workspace, *, cutoff: datetime | None = None, known_as_of: 
         at = cutoff or latest_instant(config.data.cutoffs, knowledge.known_as_of)  # cutoffs.last limits training only
         _check_cutoff(at, sources_begin(engine, sources, knowledge.known_as_of), knowledge)
         features, schema = cutoff_features(engine, config, sources, at, min(at, knowledge.known_as_of))
+        engine.drop_others(FEATURES)  # the sources' memory is for scoring now
         rows, manifest = score_batch(
             engine, features, best.bundle, at, config.scoring, model_version=str(best.version)
         )  # fmt: skip
@@ -79,7 +82,7 @@ def cutoff_features(
     found, schema = compute(
         engine, population, table, tables, config.data, config.features, grid=cutoff.grid, known_as_of=known_as_of
     )
-    return engine.materialize(found, "scoring_features"), schema
+    return engine.materialize(found, FEATURES), schema
 
 
 def cutoff_population(engine: Engine, config: Config, sources: Sources, at: datetime) -> Any:

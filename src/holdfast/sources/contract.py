@@ -53,7 +53,7 @@ class Report:
 
 
 def masked(table: Any, columns: Mapping[str, Canonical], checks: Sequence[RowCheck]) -> Any:
-    """The canonical columns of a parsed table, with the masks ``m_0``, … and the clocks ``z_…`` of times in text."""
+    """The canonical columns of a parsed table, ``repeats``, the masks ``m_0``, … and clocks ``z_…`` of texts."""
     bits = [c.bad.fill_null(False).ifelse(_bit(i), ibis.literal(0, "int64")) for i, c in enumerate(checks)]
     masks = {
         f"m_{i // BITS}": reduce(lambda a, b: a + b, bits[i : i + BITS], ibis.literal(0, "int64"))
@@ -63,7 +63,8 @@ def masked(table: Any, columns: Mapping[str, Canonical], checks: Sequence[RowChe
         name: table[name] if column.instead is None else table[name].fill_null(table[column.instead])
         for name, column in columns.items()
     }
-    return table.select(**values, **masks, **{z: table[z] for z in table.columns if z.startswith("z_")})
+    clocks = {z: table[z] for z in table.columns if z.startswith("z_")}
+    return table.select(**values, repeats=table.repeats, **masks, **clocks)
 
 
 def _bit(i: int) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import ibis
@@ -11,9 +10,6 @@ from holdfast.artifacts.engine import Engine
 from holdfast.config.data import CheckName, CustomersTable, EventsTable, HistoryTable, OnViolation, Table
 from holdfast.errors import DataError, Problem
 from holdfast.sources.contract import DROP_FIX, Finding, examples_of
-
-PARTS = ("_repeated", "_different", "_conflicts")
-"""What the names of the tables end in that `settle` makes."""
 
 CORRECTION = "A correction must become available later than what it corrects."
 
@@ -38,8 +34,14 @@ def identity_of(config: Table) -> tuple[CheckName, list[str], str, str] | None:
     return "unique", ["customer_id"], f"several rows for one '{config.key}'", fix
 
 
+def subject_of(config: Table) -> list[str]:
+    """The columns that rows have alike which say the same, contradict each other, or are versions of one thing."""
+    identity = identity_of(config)
+    return [] if identity is None else [key for key in identity[1] if key != "available_at"]
+
+
 def settle(engine: Engine, table: Any, config: Table, where: str, *, name: str) -> tuple[Any, int, list[Finding]]:
-    """Leave exact copies out, and find rows that contradict each other.
+    """Leave exact copies out, and find rows that contradict each other, of rows marked by `subject_of`.
 
     Returns
     -------
@@ -47,25 +49,21 @@ def settle(engine: Engine, table: Any, config: Table, where: str, *, name: str) 
         Rows in conflict are left out unless the table is refused: none of them can be kept.
     """
     identity = identity_of(config)
-    if identity is None:
-        return table, 0, []
+    assert identity is not None
     check, keys, what, fix = identity
-    repeated = engine.materialize(_repeated(table, keys), f"{name}{PARTS[0]}")
+    several = engine.materialize(table.filter(table.repeats), f"{name}_several")
+    repeated = engine.repeated(several, keys, f"{name}_repeated")
     row = engine.to_arrow(repeated.aggregate(keys=repeated.count(), rows=repeated.n.sum())).to_pylist()[0]
     if not row["keys"]:
-        engine.drop(f"{name}{PARTS[0]}")
+        engine.drop(f"{name}_several", f"{name}_repeated")
         return table, 0, []
-    different = engine.materialize(table.semi_join(repeated, keys).distinct(), f"{name}{PARTS[1]}")
+    different = engine.materialize(several.semi_join(repeated, keys).distinct(), f"{name}_different")
     rows = int(engine.to_arrow(different.aggregate(n=different.count())).column("n")[0].as_py())
-    conflicts = engine.materialize(_repeated(different, keys), f"{name}{PARTS[2]}")
+    conflicts = engine.repeated(different, keys, f"{name}_conflicts")
     found = _finding(engine, conflicts, conflicts[keys[0]], config, check, where, what, fix)
-    settled = table.anti_join(repeated, keys).union(different.anti_join(conflicts, keys), distinct=False)
+    others = (several.anti_join(repeated, keys), different.anti_join(conflicts, keys))
+    settled = engine.view(ibis.union(table.filter(~table.repeats), *others, distinct=False), f"{name}_settled")
     return settled, int(row["rows"]) - rows, found
-
-
-def _repeated(table: Any, keys: Sequence[str]) -> Any:
-    identified = table.filter(*[table[k].notnull() for k in keys])
-    return identified.group_by(list(keys)).having(identified.count() > 1).aggregate(n=identified.count())
 
 
 def _finding(

@@ -8,20 +8,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import ibis
+
 from holdfast.artifacts.engine import Engine
 from holdfast.artifacts.files import Stamp, stamps
-from holdfast.artifacts.versions import instant
-from holdfast.config.data import CustomersTable, Table
+from holdfast.artifacts.versions import instant, marked
+from holdfast.config.data import CustomersTable, EventsTable, Table
 from holdfast.errors import DataError, Problem
-from holdfast.sources.canonical import canonical_columns, parsed
+from holdfast.sources.canonical import Canonical, canonical_columns, parsed
 from holdfast.sources.checks import RowCheck, customer_checks, row_checks
 from holdfast.sources.contents import explained, require_readable
 from holdfast.sources.contract import Finding, Report, findings, kept, masked, mixed_zones, rows_of
 from holdfast.sources.customers import beside
 from holdfast.sources.databases import Databases
 from holdfast.sources.files import empty, require_columns, table_files
-from holdfast.sources.identity import PARTS, overlapping, require_churner, settle, unique_values
+from holdfast.sources.identity import overlapping, require_churner, settle, subject_of, unique_values
 
+AVAILABLE = ("available_at", "start_available_at")
+"""The canonical columns of when a row became available."""
 MANY_FILES = 100
 """Of more files than this, none is searched for the first violation."""
 
@@ -106,6 +110,7 @@ def _read(load: Load, config: Table, files: Sequence[Path], where: str, number: 
     engine = load.engine
     require_columns(engine.columns(files), config, where)
     cells, raw, columns = _cells(load, config, files, f"raw_{number}")
+    cells, some = _marked(load, config, cells, raw, columns, f"source_{number}_again")
     if load.known is not None:
         cells = beside(cells, load.known[1])
     checks = row_checks(cells, config, columns, now=load.now)
@@ -121,21 +126,25 @@ def _read(load: Load, config: Table, files: Sequence[Path], where: str, number: 
     table, mixed = mixed_zones(engine, masks, cells, config, columns, rows, report)
     found += mixed
     _require_none(found, where)
-    table = (kept(table, checks) if bad else table).select(*columns)
+    table = (kept(table, checks) if bad else table).select(*columns, "repeats")
 
-    table, duplicates, contradictions = settle(engine, table, config, where, name=f"source_{number}")
-    found += contradictions
+    duplicates = 0
+    if some:
+        table, duplicates, contradictions = settle(engine, table, config, where, name=f"source_{number}")
+        found += contradictions
+    if not isinstance(config, EventsTable):
+        table = table.drop("repeats")
     for look in (unique_values, overlapping):
         table, more = look(engine, table, config, where)
+        if any(finding.done == "drop" for finding in more):  # what is left out is not to be found again and again
+            table = engine.materialize(table, f"{look.__name__}_{number}")
         found += more
     _require_none(found, where)
     if isinstance(config, CustomersTable) and config.start is not None and load.churn == "contractual" and rows:
         require_churner(engine, table, config, where)
-    if any(finding.done == "drop" for finding in found) or duplicates:
-        table = engine.materialize(table, f"settled_{number}")
-        engine.drop(*(f"source_{number}{part}" for part in ("", *PARTS)))
-        if not engine.to_arrow(table.limit(1)).num_rows:
-            raise DataError("a source is empty", [Problem(where, "has no rows left: every one was dropped")])
+    left_out = any(finding.done == "drop" for finding in found)
+    if left_out and not engine.to_arrow(table.limit(1)).num_rows:
+        raise DataError("a source is empty", [Problem(where, "has no rows left: every one was dropped")])
     return Loaded(table, rows, duplicates, tuple(found))
 
 
@@ -143,11 +152,26 @@ def _cells(load: Load, config: Table, files: Sequence[Path], name: str) -> tuple
     """The parsed rows that exist by ``known_as_of``, the raw table, and what the canonical columns are."""
     raw = load.engine.read(files, name, text=files[0].suffix.lower() == ".csv")
     columns = canonical_columns(config, raw)
-    cells = parsed(raw, columns, config.timezone)
-    available = next((cells[c] for c in ("available_at", "start_available_at") if c in cells.columns), None)
-    if available is not None:
-        cells = cells.filter((available < instant(load.known_as_of)) | available.isnull())
-    return cells, raw, columns
+    return _existing(load, parsed(raw, columns, config.timezone)), raw, columns
+
+
+def _existing(load: Load, cells: Any) -> Any:
+    """The parsed rows that exist by ``known_as_of``."""
+    available = next((cells[c] for c in AVAILABLE if c in cells.columns), None)
+    return cells if available is None else cells.filter((available < instant(load.known_as_of)) | available.isnull())
+
+
+def _marked(
+    load: Load, config: Table, cells: Any, raw: Any, columns: Mapping[str, Canonical], name: str
+) -> tuple[Any, bool]:
+    """`holdfast.artifacts.versions.marked` of parsed rows; only the columns that it takes are read for it."""
+    keys = subject_of(config)
+    if not keys:
+        return cells.mutate(repeats=ibis.literal(False)), False
+    read = dict.fromkeys([*keys, *(c for c in AVAILABLE if c in columns)])
+    read |= dict.fromkeys(c for name in read if (c := columns[name].copies) is not None)
+    rows = _existing(load, parsed(raw, {c: columns[c] for c in read}, config.timezone))
+    return marked(load.engine, cells, keys, name, rows=rows)
 
 
 def _require_none(found: Sequence[Finding], where: str) -> None:

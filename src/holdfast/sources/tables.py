@@ -5,7 +5,8 @@ Canonical names, whatever the source calls them::
     customers  customer_id, subscription_id, start, start_available_at, end, end_available_at, end_reason, notice,
                c_<column>…; of a table without start only customer_id, c_<column>…
     history    customer_id, valid_from, valid_to, available_at, closed_available_at, c_<column>…
-    events     customer_id, event_id, event_time, available_at, deleted, c_<column>…
+    events     customer_id, event_id, event_time, available_at, deleted, c_<column>…, repeats (whether other rows may
+               have its event_id)
 """
 
 from __future__ import annotations

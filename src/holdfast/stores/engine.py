@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +14,9 @@ from typing import Any
 
 import duckdb
 import ibis
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from holdfast.artifacts.engine import BatchFunction, Part
 from holdfast.errors import DataError, HoldfastError, Problem, StoreError
@@ -23,6 +26,9 @@ from holdfast.stores.parts import ROW_GROUP, evenly, write_ordered, write_part, 
 _NAME = re.compile(r"^[a-z_][a-z0-9_]*$")
 NULL_MARK, SEPARATOR = "\x1f", "\x1e"
 _HASH_DIGITS = 15  # 60 bits of md5 fit an int64
+HASHES_AT_A_TIME = 2**27
+"""A GiB of them is sorted at once."""
+MAPPED_AT_A_TIME = 2
 PARTS_AT_A_TIME = 2
 """Files written at once; each is a cutoff's rows in memory, twice while they are put in order."""
 
@@ -87,6 +93,13 @@ class DuckDBEngine:
             self._sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {self._backend.compile(expression)}')
         return self._backend.table(name, database=("temp", "main"))
 
+    def view(self, expression: Any, name: str) -> Any:
+        """See `holdfast.artifacts.engine.Engine`."""
+        check_name(name)
+        with _running():
+            self._sql(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {self._backend.compile(expression)}')
+        return self._backend.table(name, database=("temp", "main"))
+
     def to_arrow(self, expression: Any) -> pa.Table:
         """See `holdfast.artifacts.engine.Engine`."""
         with _running():
@@ -98,20 +111,82 @@ class DuckDBEngine:
             check_name(name)
             self._sql(f'DROP TABLE IF EXISTS "{name}"')
 
+    def drop_others(self, *kept: str) -> None:
+        """See `holdfast.artifacts.engine.Engine`."""
+        tables = self._sql("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
+        self.drop(*(name for (name,) in tables if name not in kept))
+
     def row_hash(self, table: Any, columns: Sequence[str]) -> Any:
         """See `holdfast.artifacts.engine.Engine`."""
         parts = [table[name].cast("string").fill_null(NULL_MARK) for name in columns]
         digest = ibis.literal(SEPARATOR).join(parts).hexdigest("md5")
         return (ibis.literal("0x") + digest.substr(0, _HASH_DIGITS)).cast("int64")
 
+    def repeated(self, table: Any, keys: Sequence[str], name: str) -> Any:
+        """See `holdfast.artifacts.engine.Engine`.
+
+        Nearly all keys come once, and grouping would hold each of them. Hashes say which may come again: sorting them
+        takes 8 bytes and a fraction of the time a row; only rows with one of those hashes are grouped.
+        """
+        check_name(name)
+        with _running():
+            keyed = self._backend.compile(table.filter(*[table[k].notnull() for k in keys]).select(*keys))
+            columns = ", ".join(f'"{k}"' for k in keys)
+            again = self._repeated_hashes(f"SELECT hash({columns}) AS h FROM ({keyed})")
+            self._backend.con.register(f"{name}_arrow", pa.table({"h": again}))
+            try:
+                self._sql(
+                    f'CREATE OR REPLACE TEMP TABLE "{name}" AS SELECT {columns}, count(*) AS n FROM ({keyed}) '
+                    f'WHERE hash({columns}) IN (SELECT h FROM "{name}_arrow") GROUP BY {columns} HAVING n > 1'
+                )
+            finally:
+                self._backend.con.unregister(f"{name}_arrow")
+        return self._backend.table(name, database=("temp", "main"))
+
+    def _repeated_hashes(self, hashes: str) -> NDArray[np.uint64]:
+        """Those of a query's one column that it has more than once."""
+        passes = 1
+        while (found := self._repeated_in(hashes, passes)) is None:
+            passes *= 4
+        return found
+
+    def _repeated_in(self, hashes: str, passes: int) -> NDArray[np.uint64] | None:
+        """The same, of a part of the hashes at a time; None where one has more than `HASHES_AT_A_TIME`."""
+        found = []
+        for part in range(passes):
+            query = f"SELECT h FROM ({hashes})" + (f" WHERE h % {passes} = {part}" if passes > 1 else "")
+            read, rows = [np.empty(0, np.uint64)], 0
+            for batch in self._backend.con.sql(query).to_arrow_reader(ROW_GROUP):
+                read.append(batch.column(0).to_numpy())
+                rows += len(read[-1])
+                if rows > HASHES_AT_A_TIME:
+                    return None
+            together = np.concatenate(read)
+            together.sort()
+            found.append(np.unique(together[1:][together[1:] == together[:-1]]))
+        return np.concatenate(found)
+
     def map_batches(self, expression: Any, function: BatchFunction, schema: pa.Schema, name: str) -> Any:
-        """See `holdfast.artifacts.engine.Engine`. In batches of `ROW_GROUP` rows in the expression's order."""
+        """See `holdfast.artifacts.engine.Engine`. In batches of `ROW_GROUP` rows in the expression's order.
+
+        The function works on `MAPPED_AT_A_TIME` of them at once, in threads.
+        """
         check_name(name)
         name = f"{name}_mapped"  # a view takes the place of no table
         file = Path(self._spill.name) / f"{name}.parquet"
-        with writing_rows(file, schema) as write:
-            for batch in function(self._batches(expression)):
-                write(batch.cast(schema))
+        with writing_rows(file, schema) as write, ThreadPoolExecutor(MAPPED_AT_A_TIME) as pool:
+            mapping: deque[Future[list[pa.RecordBatch]]] = deque()
+
+            def write_first() -> None:
+                for made in mapping.popleft().result():
+                    write(made.cast(schema))
+
+            for batch in self._batches(expression):
+                mapping.append(pool.submit(lambda b: list(function(iter([b]))), batch))
+                if len(mapping) > MAPPED_AT_A_TIME:
+                    write_first()
+            while mapping:
+                write_first()
         self._sql(f'CREATE OR REPLACE TEMP VIEW "{name}" AS SELECT * FROM {scan([file], text=False)}')
         return self._backend.table(name, database=("temp", "main"))
 

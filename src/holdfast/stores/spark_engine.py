@@ -64,6 +64,12 @@ class SparkEngine:
         with _running():
             return self._view(self._frame(expression).localCheckpoint(eager=True), name, expression.schema())
 
+    def view(self, expression: Any, name: str) -> Any:
+        """See `holdfast.artifacts.engine.Engine`."""
+        check_name(name)
+        with _running():
+            return self._view(self._frame(expression), name, expression.schema())
+
     def to_arrow(self, expression: Any) -> pa.Table:
         """See `holdfast.artifacts.engine.Engine`."""
         with _running(), quiet():
@@ -76,11 +82,20 @@ class SparkEngine:
             self._session.catalog.dropTempView(name)
             self._names.discard(name)
 
+    def drop_others(self, *kept: str) -> None:
+        """See `holdfast.artifacts.engine.Engine`."""
+        self.drop(*(self._names - set(kept)))
+
     def row_hash(self, table: Any, columns: Sequence[str]) -> Any:
         """See `holdfast.artifacts.engine.Engine`."""
         parts = [table[name].cast("string").fill_null(NULL_MARK) for name in columns]
         digest = ibis.literal(SEPARATOR).join(parts).hexdigest("md5")
         return _conv(digest.substr(0, _HASH_DIGITS), 16, 10).cast("int64")
+
+    def repeated(self, table: Any, keys: Sequence[str], name: str) -> Any:
+        """See `holdfast.artifacts.engine.Engine`."""
+        keyed = table.filter(*[table[k].notnull() for k in keys])
+        return self.materialize(keyed.group_by(list(keys)).having(keyed.count() > 1).aggregate(n=keyed.count()), name)
 
     def map_batches(self, expression: Any, function: BatchFunction, schema: pa.Schema, name: str) -> Any:
         """See `holdfast.artifacts.engine.Engine`. The function is broadcast."""
@@ -106,7 +121,7 @@ class SparkEngine:
     def close(self) -> None:
         """Forget the tables; the application stays for the process's next engine."""
         with suppress(HoldfastError), _running():  # an application that is gone has no tables
-            self.drop(*list(self._names))
+            self.drop_others()
 
     def __enter__(self) -> SparkEngine:
         return self

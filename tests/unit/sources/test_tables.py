@@ -33,7 +33,7 @@ def test_availability_defaults_to_when_it_happened(tmp_path: Path) -> None:
     assert rows["e"] == [
         {
             "customer_id": "1", "event_id": None, "event_time": naive(2024, 1, 3, 10),
-            "available_at": naive(2024, 1, 3, 10), "deleted": 0,
+            "available_at": naive(2024, 1, 3, 10), "deleted": 0, "repeats": False,
         }
     ]  # fmt: skip
     assert rows["h"] == [
