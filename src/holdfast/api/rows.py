@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Self
@@ -72,14 +72,17 @@ class Brought:
         words = {f.name: pa.array([values[f.name]], pa.string()) for f in schema if f.kind == "category"}
         return cls(schema, numbers, words)
 
-    def shown(self) -> Iterator[list[float | str | None]]:
+    def shown(self) -> list[list[float | str | None]]:
         """Each row's values in the schema's order, as people read them; None where unknown or infinite."""
         known = np.where(np.isfinite(self.numbers), self.numbers, np.float32(np.nan))
         # all at once: Arrow takes longer to be called than to work
         flat = pa.chunked_array([pa.array(known.ravel(), pa.float32(), from_pandas=True)])
-        numbers = iter(as_values(flat).reshape(known.shape).T)
-        columns = [next(numbers) if f.kind == "number" else self.words[f.name].to_pylist() for f in self.schema]
-        return (list(row) for row in zip(*columns, strict=True))
+        rows: list[list[float | str | None]] = as_values(flat).reshape(known.shape).tolist()
+        for at, feature in enumerate(self.schema):
+            if feature.kind == "category":
+                for row, word in zip(rows, self.words[feature.name].to_pylist(), strict=True):
+                    row.insert(at, word)  # all before it are there already
+        return rows
 
 
 def brought(rows: Sequence[Mapping[str, Any]], schema: FeatureSchema) -> Brought:
