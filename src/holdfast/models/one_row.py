@@ -109,29 +109,23 @@ class OneRow:
         self._depth = max((tree.depth() for tree in trees), default=0)
 
     def _lay_tables(self, trees: list[Tree]) -> None:
-        """Every block's contributions one after the other, by pattern and then by feature."""
+        """Every block's contributions one after the other: a line for each pattern, all as wide as the widest."""
         place = {id(split): i for i, split in enumerate(self._splits)}
-        order, tables, starts, widths, features = [], [], [], [], []
-        size = 0
-        for tree in trees:
-            if tree.left[0] < 0:
-                continue  # moves the base only
-            for splits, block in _blocks(tree.compiled(), ()):
-                # packed to a byte, the last answer is the lowest bit; what is before the first is always 0
-                order.append([len(self._value)] * (BITS - len(splits)) + [place[id(s)] for s in splits])
-                table = np.stack([values for _, values in block.tables], axis=1)
-                tables.append(table.ravel())
-                starts.append(size)
-                widths.append(table.shape[1])
-                features += [feature for feature, _ in block.tables]
-                size += table.size
-        self._order = np.array(order, dtype=np.intp).ravel()
-        self._tables = np.concatenate(tables) if tables else np.empty(0)
-        self._width = np.array(widths, dtype=np.intp)
-        self._block = np.repeat(np.arange(len(widths)), self._width)
-        within = np.arange(len(features)) - np.repeat(np.cumsum(self._width) - self._width, self._width)
-        self._entry = np.repeat(np.array(starts, dtype=np.intp), self._width) + within
-        self._feature_of_entry = np.array(features, dtype=np.intp)
+        # trees that are one leaf move the base only
+        blocks = [found for tree in trees if tree.left[0] >= 0 for found in _blocks(tree.compiled(), ())]
+        width = max((len(block.tables) for _, block in blocks), default=0)
+        lines = [2 ** len(splits) for splits, _ in blocks]
+        # packed to a byte, the last answer is the lowest bit; what is before the first is always 0
+        order = np.full((len(blocks), BITS), len(self._value), dtype=np.intp)
+        feature = np.full((len(blocks), width), self._n_features, dtype=np.intp)  # beyond the last: nobody's
+        self._tables = np.zeros((sum(lines), width), dtype=np.float64)
+        self._first_line = np.cumsum([0, *lines], dtype=np.intp)[:-1]
+        for b, (splits, block) in enumerate(blocks):
+            order[b, BITS - len(splits) :] = [place[id(split)] for split in splits]
+            feature[b, : len(block.tables)] = [j for j, _ in block.tables]
+            for k, (_, values) in enumerate(block.tables):
+                self._tables[self._first_line[b] :][: lines[b], k] = values
+        self._order, self._feature_of = order.ravel(), feature.ravel()
 
     def margin(self, x: Matrix) -> FloatArray:
         """(1,) of (1, f): the library's own, bit for bit."""
@@ -142,10 +136,9 @@ class OneRow:
         _, went_left = self._read(x.tobytes())
         # eight to a block; `packbits` along an axis takes many times as long
         pattern = np.packbits(went_left.take(self._order))
-        at = (pattern * self._width).take(self._block)
-        at += self._entry
+        found = self._tables.take(self._first_line + pattern, axis=0).ravel()
         out = np.empty((1, self._n_features + 1), dtype=np.float64)
-        out[0, :-1] = np.bincount(self._feature_of_entry, self._tables.take(at), minlength=self._n_features)
+        out[0, :-1] = np.bincount(self._feature_of, found, minlength=self._n_features + 1)[:-1]
         out[0, -1] = self.base
         return out
 
