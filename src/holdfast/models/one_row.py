@@ -25,15 +25,19 @@ from holdfast.models.tree_shap import TOLERANCE, TreeModel
 
 logger = logging.getLogger(__name__)
 
-PROBES = 256
+PROBES = 64
 SEED = 0
 
 
 def one_row_of(model: TreeModel) -> OneRow | None:
-    """The trees of a model laid flat; None where they are too deep, or do not answer as the library does."""
+    """The trees of a model laid flat; None where they are too deep, cannot be read, or do not answer as the library
+    does."""
     try:
         found = OneRow(model.trees(), model.n_features, model.start())
     except TooDeep:
+        return None
+    except Exception as error:  # of treelite, say, about a later library's format: slower is better than not at all
+        logger.warning("single rows are left to the library: its trees cannot be laid flat: %s", error)
         return None
     x = found.probes()
     native = model.native_contributions(x)

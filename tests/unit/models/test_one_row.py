@@ -103,6 +103,20 @@ def test_what_answers_otherwise_than_the_library_is_not_used(both, monkeypatch, 
     assert "left to the library" in caplog.text
 
 
+def test_trees_that_cannot_be_read_are_left_to_the_library(both, x, monkeypatch, caplog):
+    plain, _ = both
+
+    def unreadable(self):
+        raise ValueError("a later format")
+
+    monkeypatch.setattr(type(plain.model), "trees", unreadable)
+    model = type(plain.model).from_bytes(plain.model.dump())
+    with caplog.at_level(logging.WARNING):
+        model.prepare_for_single_rows()
+    assert "a later format" in caplog.text
+    assert np.array_equal(alone(model.contributions, x[:5]), model.native_contributions(x[:5]))
+
+
 def test_a_row_that_does_not_add_up_is_left_to_the_library(both, x, monkeypatch):
     _, prepared = both
     right = OneRow.contributions
