@@ -127,12 +127,12 @@ def _materialize(root: Path, bundle: Bundle, customers: int) -> None:
         "why": np.where(worth, "calling is worth more than it costs", "no action is worth its cost"),
     }
     writer = OnlineWriter(root / "online")
-    file = writer.write(
+    generation = writer.write(
         profiles.take(which).append_column("customer_id", ids), bundle.schema, scores.select(SCORE_SCHEMA.names),
         pa.table(decisions, schema=DECISION_SCHEMA), bundle_sha256=bundle.sha256, model_version=VERSION, cutoff=CUTOFF,
         bundle_dir=f"models/{VERSION}",
     )  # fmt: skip
-    writer.switch(file.stem)
+    writer.switch(generation)
 
 
 def save_for_mlflow(bundle: Bundle, folder: Path, python: Path) -> None:

@@ -248,6 +248,17 @@ def test_one_model_answers_many_threads(fitted):
     assert np.array_equal([a[1] for a in answers], parts)
 
 
+def test_a_model_prepared_for_single_rows_answers_as_before(fitted):
+    x, _ = rows(seed=4)
+    x[:40, CATEGORY] = np.arange(40) % (LEVELS + 2)  # codes the fit never saw, too
+    prepared = type(fitted).from_bytes(fitted.dump())
+    prepared.prepare_for_single_rows()
+    assert prepared.quick_alone
+    assert [prepared.margin(x[i : i + 1])[0] for i in range(200)] == fitted.margin(x[:200]).tolist()
+    parts = np.concatenate([prepared.contributions(x[i : i + 1]) for i in range(200)])
+    assert np.abs(parts - fitted.native_contributions(x[:200])).max() < 1e-5
+
+
 def test_weights_count_as_repeats_would(name):
     x, y = rows(400)
     weight = np.where(y == 1, 5.0, 1.0)
@@ -374,3 +385,5 @@ def test_any_small_table_fits_explains_and_comes_back(name, seed, n, f, gaps):
     assert np.abs(native.sum(axis=1) - margin).max() < TOLERANCE
     if (name, "thresholds") not in EXCLUDED:
         assert np.abs(model.forest().contributions(x) - native[:, :-1]).max() < 1e-5
+    model.prepare_for_single_rows()
+    assert [model.margin(x[i : i + 1])[0] for i in range(n)] == margin.tolist()

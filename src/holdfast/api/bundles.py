@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,8 +15,10 @@ import pyarrow as pa
 from holdfast.api import threads
 from holdfast.api.metrics import Metrics
 from holdfast.api.problems import RETRY_SECONDS, Unavailable, trace_without_values
+from holdfast.artifacts.schema import FeatureSpec
 from holdfast.errors import HoldfastError, StoreError
 from holdfast.models.bundle import Bundle
+from holdfast.models.explain import Value, members_of
 from holdfast.stores.online import GenerationMeta
 
 log = logging.getLogger("holdfast.api")
@@ -37,6 +40,22 @@ class Loaded:
     @property
     def sha256(self) -> str:
         return self.bundle.sha256
+
+    @cached_property
+    def told(self) -> tuple[tuple[FeatureSpec, Value], ...]:
+        """The features and what is typical of each."""
+        typicals = self.bundle.typicals
+        return tuple((f, _plain(typicals.get(f.name))) for f in self.bundle.schema)
+
+    @cached_property
+    def members(self) -> list[list[int]]:
+        """Of each group the positions of its features."""
+        return members_of(self.bundle.schema)
+
+
+def _plain(typical: Value) -> Value:
+    """JSON has whole numbers, and answers do not."""
+    return float(typical) if isinstance(typical, int) else typical
 
 
 class Bundles:
@@ -116,7 +135,9 @@ class Bundles:
 
 
 def warm_up(bundle: Bundle) -> None:
-    """Score and explain one row of unknowns: libraries build their tables on first use, and faults show here."""
+    """Build tables, then score and explain one row of unknowns: libraries build theirs on first use, and faults show
+    here."""
+    bundle.model.prepare_for_single_rows()
     row = pa.table([pa.nulls(1, f.arrow_type) for f in bundle.schema], names=bundle.schema.names)
     bundle.predict(row)
     bundle.contributions(row)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Self
@@ -13,7 +14,6 @@ import pyarrow as pa
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.errors import MAX_PROBLEMS, MAX_VALUE_CHARS, DataError, Problem, did_you_mean
 from holdfast.models.estimator import Matrix
-from holdfast.models.explain import as_values
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 WHERE = "body.rows"
@@ -72,14 +72,19 @@ class Brought:
         words = {f.name: pa.array([values[f.name]], pa.string()) for f in schema if f.kind == "category"}
         return cls(schema, numbers, words)
 
-    def shown(self) -> Iterator[list[float | str | None]]:
+    def shown(self) -> list[list[float | str | None]]:
         """Each row's values in the schema's order, as people read them; None where unknown or infinite."""
-        known = np.where(np.isfinite(self.numbers), self.numbers, np.float32(np.nan))
-        # all at once: Arrow takes longer to be called than to work
-        flat = pa.chunked_array([pa.array(known.ravel(), pa.float32(), from_pandas=True)])
-        numbers = iter(as_values(flat).reshape(known.shape).T)
-        columns = [next(numbers) if f.kind == "number" else self.words[f.name].to_pylist() for f in self.schema]
-        return (list(row) for row in zip(*columns, strict=True))
+        # as `as_values` says a float32; all at once, since Arrow takes longer to be called than to work
+        said = pa.array(self.numbers.ravel(), pa.float32()).cast(pa.string()).cast(pa.float64()).to_numpy()
+        rows: list[list[float | str | None]] = [
+            [value if -math.inf < value < math.inf else None for value in row]
+            for row in said.reshape(self.numbers.shape).tolist()
+        ]
+        for at, feature in enumerate(self.schema):
+            if feature.kind == "category":
+                for row, word in zip(rows, self.words[feature.name].to_pylist(), strict=True):
+                    row.insert(at, word)  # all before it are there already
+        return rows
 
 
 def brought(rows: Sequence[Mapping[str, Any]], schema: FeatureSchema) -> Brought:

@@ -22,7 +22,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -253,7 +253,12 @@ class Bundle:
 
 
 def _months(cutoff: datetime, n: int) -> IntArray:
-    return np.repeat(month_of(np.array([naive(cutoff)], dtype="datetime64[us]")), n)
+    return np.full(n, _month(cutoff), dtype=np.int64)
+
+
+@lru_cache(maxsize=16)  # a server asks for one again and again
+def _month(cutoff: datetime) -> int:
+    return int(month_of(np.array([naive(cutoff)], dtype="datetime64[us]"))[0])
 
 
 def _json(body: Any) -> bytes:

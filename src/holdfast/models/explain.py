@@ -6,7 +6,7 @@ the reasons for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -95,6 +95,14 @@ def groups_of(schema: FeatureSchema) -> list[str]:
     return list(dict.fromkeys(f.group for f in schema))
 
 
+def members_of(schema: FeatureSchema) -> list[list[int]]:
+    """The positions of each group's features, the groups in order of their first feature."""
+    members: dict[str, list[int]] = {}
+    for i, f in enumerate(schema):
+        members.setdefault(f.group, []).append(i)
+    return list(members.values())
+
+
 def rank_reasons(
     contributions: FloatArray,
     schema: FeatureSchema,
@@ -113,15 +121,13 @@ def rank_reasons(
     -----
     Equal sums are ordered by the schema, so the same inputs always give the same reasons.
     """
-    members: dict[str, list[int]] = {}
-    for i, f in enumerate(schema):
-        members.setdefault(f.group, []).append(i)
+    members = members_of(schema)
     n = len(contributions)
     # from here on larger is stronger
     signed = contributions if direction == "raises" else -contributions
     sums = np.empty((n, len(members)), dtype=np.float64)
     strongest = np.empty((n, len(members)), dtype=np.int64)
-    for g, mine in enumerate(members.values()):
+    for g, mine in enumerate(members):
         part = signed[:, mine]
         sums[:, g] = part.sum(axis=1)
         strongest[:, g] = np.array(mine)[part.argmax(axis=1)]
@@ -139,6 +145,23 @@ def rank_reasons(
         contribution[found, k] = value[found]
         sums[rows, best] = -np.inf
     return RankedReasons(direction, group, feature, contribution if direction == "raises" else -contribution)
+
+
+def row_reasons(
+    contributions: Sequence[float], members: Sequence[Sequence[int]], top: int, direction: Direction
+) -> list[tuple[int, float]]:
+    """What :func:`rank_reasons` says of a row alone, which takes a tenth of the time: feature and group's contribution.
+
+    Parameters
+    ----------
+    contributions : (n_features,)
+    members : of each group the positions of its features, as :func:`members_of` gives them
+    """
+    sign = 1.0 if direction == "raises" else -1.0
+    sums = [(sign * sum([contributions[i] for i in mine]), mine) for mine in members]
+    # sorting keeps equals, and `max` takes the first of them: both in the schema's order
+    best = sorted([found for found in sums if found[0] > 0], key=lambda found: -found[0])[:top]
+    return [(max(mine, key=lambda i: sign * contributions[i]), sign * value) for value, mine in best]
 
 
 def reasons(
@@ -197,6 +220,9 @@ def as_values(column: pa.ChunkedArray) -> NDArray[np.object_]:
     """A column as Python values: a float32 as the shortest decimal that is it (0.1, not 0.10000000149)."""
     if pa.types.is_float32(column.type):
         column = column.cast(pa.string()).cast(pa.float64())
+        numbers: NDArray[np.object_] = column.to_numpy().astype(object)
+        numbers[column.is_null().to_numpy()] = None
+        return numbers
     out = np.empty(len(column), dtype=object)
     out[:] = column.to_pylist()
     return out

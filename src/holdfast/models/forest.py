@@ -12,7 +12,8 @@ not, o_j in {0, 1}. The Shapley value of the product game is the integral (Owen'
 
 a polynomial in q, for which Gauss and Legendre's quadrature is exact.
 
-This module is imported when a batch is first explained: a server that answers single rows never loads it.
+A single row is answered by `holdfast.models.one_row`, from the same tables. Both are imported where they are first
+needed: most commands explain nothing.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from holdfast.models.estimator import Matrix
 LESS, LESS_OR_EQUAL = 2, 3  # treelite's Operator: XGBoost splits on <, LightGBM on <=
 BITS = 8  # a pattern is a byte; tables of 300 trees of depth 6 then take some 35 MB
 CHUNK_ROWS = 16_384  # what is alive at a time stays in the cache
+LIGHTGBM_ZERO = np.float32(1e-35)  # LightGBM reads what is no larger as 0, and splits there; 0 is not <= -1e-35
 LEAST_SHARE = 1e-100  # of a child without training rows: products must not be divided by 0
 
 
@@ -42,7 +44,7 @@ class TooDeep(Exception):
 
 
 @dataclass(frozen=True)
-class _Split:
+class Split:
     """A split that sends rows left as the library does: float32 comparison, or membership of a set of codes."""
 
     feature: int
@@ -65,7 +67,7 @@ class _Split:
 
 
 @dataclass(frozen=True)
-class _Block:
+class Block:
     """The leaves below some splits.
 
     Attributes
@@ -74,16 +76,24 @@ class _Block:
     tables : by feature, (2 ** bits,) contributions by pattern
     """
 
-    splits: tuple[_Split, ...]
+    splits: tuple[Split, ...]
     tables: tuple[tuple[int, FloatArray], ...]
 
 
 @dataclass(frozen=True)
-class _Fork:
+class Fork:
     """A split too high up for a block, and what is below it."""
 
-    split: _Split
-    below: tuple[_Fork | _Block, _Fork | _Block]
+    split: Split
+    below: tuple[Fork | Block, Fork | Block]
+
+
+def trees_of(model: treelite.Model) -> list[Tree]:
+    """Its trees; `TooDeep` if one is deeper than `BITS`."""
+    trees = [Tree(model.get_tree_accessor(i)) for i in range(model.num_tree)]
+    if any(tree.depth() > BITS for tree in trees):
+        raise TooDeep
+    return trees
 
 
 class Forest:
@@ -96,11 +106,8 @@ class Forest:
     """
 
     def __init__(self, model: treelite.Model) -> None:
-        trees = [_Tree(model.get_tree_accessor(i)) for i in range(model.num_tree)]
-        if any(tree.depth() > BITS for tree in trees):
-            raise TooDeep
         # a tree that is one leaf moves the base only
-        self._trees = [tree.compiled() for tree in trees if tree.left[0] >= 0]
+        self._trees = [tree.compiled() for tree in trees_of(model) if tree.left[0] >= 0]
 
     def contributions(self, x: Matrix) -> FloatArray:
         """(n, f) contributions, without the base. A row's do not depend on the others, nor on the threads."""
@@ -119,8 +126,8 @@ class Forest:
         found = np.empty(len(x), dtype=np.float64)
         index = np.empty(len(x), dtype=np.intp)
 
-        def add(node: _Fork | _Block, pattern: NDArray[np.uint8]) -> None:
-            if isinstance(node, _Fork):
+        def add(node: Fork | Block, pattern: NDArray[np.uint8]) -> None:
+            if isinstance(node, Fork):
                 pattern = _with(pattern, node.split, columns)
                 for child in node.below:
                     add(child, pattern)
@@ -138,14 +145,14 @@ class Forest:
         return sums
 
 
-def _with(pattern: NDArray[np.uint8], split: _Split, columns: Matrix) -> NDArray[np.uint8]:
+def _with(pattern: NDArray[np.uint8], split: Split, columns: Matrix) -> NDArray[np.uint8]:
     """A pattern with the answers to one more split as its last bit."""
     longer: NDArray[np.uint8] = np.left_shift(pattern, np.uint8(1))
     longer |= split.left(columns[split.feature])
     return longer
 
 
-class _Tree:
+class Tree:
     """One tree as arrays, by node."""
 
     def __init__(self, tree: Any) -> None:
@@ -159,13 +166,14 @@ class _Tree:
         default_left, operator, threshold = read("default_left"), read("cmp"), read("threshold")
         codes, begin, end = read("category_list"), read("category_list_begin"), read("category_list_end")
         right_child = read("category_list_right_child")
-        self.splits: dict[int, _Split] = {}
+        self.splits: dict[int, Split] = {}
         for i in np.flatnonzero(self.left >= 0).tolist():
             known = operator[i] in (LESS, LESS_OR_EQUAL)
-            self.splits[i] = _Split(
+            at = _floor_float32(float(threshold[i]))
+            self.splits[i] = Split(
                 feature=int(self.feature[i]),
-                threshold=_floor_float32(float(threshold[i])),
-                less_or_equal=bool(operator[i] == LESS_OR_EQUAL),
+                threshold=at,
+                less_or_equal=bool(operator[i] == LESS_OR_EQUAL and at != -LIGHTGBM_ZERO),
                 missing_left=bool(default_left[i]),
                 codes_left=None
                 if known
@@ -176,12 +184,12 @@ class _Tree:
         """Most splits on a path."""
         return 0 if self.left[node] < 0 else 1 + max(self.depth(self.left[node]), self.depth(self.right[node]))
 
-    def compiled(self, node: int = 0, above: tuple[tuple[int, bool], ...] = ()) -> _Fork | _Block:
+    def compiled(self, node: int = 0, above: tuple[tuple[int, bool], ...] = ()) -> Fork | Block:
         """The blocks below a node, given the splits above it and the ways taken there."""
         inner = self._inner(node)
         if len(above) + len(inner) <= BITS:
             return self._block(node, above, inner)
-        return _Fork(
+        return Fork(
             self.splits[node],
             (
                 self.compiled(self.left[node], (*above, (node, True))),
@@ -194,7 +202,7 @@ class _Tree:
             return []
         return [node, *self._inner(self.left[node]), *self._inner(self.right[node])]
 
-    def _block(self, node: int, above: tuple[tuple[int, bool], ...], inner: list[int]) -> _Block:
+    def _block(self, node: int, above: tuple[tuple[int, bool], ...], inner: list[int]) -> Block:
         order = [*(split for split, _ in above), *inner]
         patterns = np.arange(2 ** len(order))
         goes_left = {split: (patterns >> (len(order) - 1 - k)) & 1 == 1 for k, split in enumerate(order)}
@@ -212,7 +220,7 @@ class _Tree:
             values = _product_game(passes.astype(float), np.maximum(share, LEAST_SHARE))
             for j, feature in enumerate(used):
                 table[feature] += self.leaf[leaf] * values[j]
-        return _Block(tuple(self.splits[i] for i in inner), tuple(table.items()))
+        return Block(tuple(self.splits[i] for i in inner), tuple(table.items()))
 
     def _leaves(self, node: int, path: tuple[tuple[int, bool], ...]) -> list[tuple[int, tuple[tuple[int, bool], ...]]]:
         if self.left[node] < 0:

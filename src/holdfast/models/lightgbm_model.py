@@ -20,7 +20,10 @@ from holdfast.models.estimator import Matrix, ModelFile, check_matrix, check_tra
 from holdfast.models.tree_shap import contributions
 
 if TYPE_CHECKING:
+    import treelite
+
     from holdfast.models.forest import Forest
+    from holdfast.models.one_row import OneRow
 
 FEW_ROWS = 256
 
@@ -143,6 +146,7 @@ class LightGBMModel(ModelFile):
     name: ClassVar[str] = "lightgbm"
     filename: ClassVar[str] = "model.txt"
     native_rows: int = 2_000
+    one_row: OneRow | None = None
 
     def __init__(self, data: bytes) -> None:
         import lightgbm as lgb
@@ -154,12 +158,9 @@ class LightGBMModel(ModelFile):
 
     @cached_property
     def _forest(self) -> Forest:
-        # imported here, since answering single rows does without
-        import treelite
+        from holdfast.models.forest import Forest  # here, and below: most commands explain nothing
 
-        from holdfast.models.forest import Forest
-
-        return Forest(treelite.frontend.from_lightgbm(self._booster))
+        return Forest(self.trees())
 
     def _predict(self, x: Matrix, **kind: bool) -> FloatArray:
         matrix = check_matrix(x, self.n_features)
@@ -176,6 +177,8 @@ class LightGBMModel(ModelFile):
         return np.asarray(self._booster.predict(matrix, num_threads=1, **kind), dtype=np.float64)
 
     def margin(self, x: Matrix) -> FloatArray:
+        if len(x) == 1 and self.one_row is not None:
+            return self.one_row.margin(check_matrix(x, self.n_features))
         return self._predict(x, raw_score=True)
 
     def native_contributions(self, x: Matrix) -> FloatArray:
@@ -186,6 +189,23 @@ class LightGBMModel(ModelFile):
 
     def forest(self) -> Forest:
         return self._forest
+
+    def trees(self) -> treelite.Model:
+        import treelite
+
+        return treelite.frontend.from_lightgbm(self._booster)
+
+    def start(self) -> np.float64:
+        return np.float64(0.0)
+
+    def prepare_for_single_rows(self) -> None:
+        from holdfast.models.one_row import one_row_of
+
+        self.one_row = one_row_of(self)
+
+    @property
+    def quick_alone(self) -> bool:
+        return self.one_row is not None
 
     def dump(self) -> bytes:
         return self._data

@@ -1,6 +1,7 @@
-"""Tree contributions by the faster exact way: the library's own for few rows or deep trees, `forest` for many rows.
+"""Tree contributions by the faster exact way: the library's own for few rows or deep trees, `forest` for many rows,
+`one_row` for one where a server has prepared it.
 
-Probe rows are computed both ways on every call, and what does not agree is left to the library itself.
+Probe rows of many are computed both ways on every call, and what does not agree is left to the library itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from holdfast.evaluation.arrays import FloatArray
 from holdfast.models.estimator import Matrix
 
 if TYPE_CHECKING:
+    import treelite
+
     from holdfast.models.forest import Forest
+    from holdfast.models.one_row import OneRow
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +30,7 @@ class TreeModel(Protocol):
     """What this module needs of a fitted tree model."""
 
     native_rows: int  # up to this many rows the library's own TreeSHAP is faster
+    one_row: OneRow | None  # once prepared, if the trees are not too deep
 
     @property
     def n_features(self) -> int: ...
@@ -33,6 +38,10 @@ class TreeModel(Protocol):
     def native_contributions(self, x: Matrix) -> FloatArray: ...
     def forest(self) -> Forest:
         """`holdfast.models.forest.TooDeep` if it cannot be tabulated."""
+
+    def trees(self) -> treelite.Model: ...
+    def start(self) -> np.float32 | np.float64:
+        """What the leaves of a row are added to, tree by tree, in the precision in which the library adds them."""
 
 
 def contributions(model: TreeModel, x: Matrix) -> FloatArray:
@@ -42,9 +51,12 @@ def contributions(model: TreeModel, x: Matrix) -> FloatArray:
     after a library changed its file format, all rows are left to the library. So are single rows whose
     contributions miss their margin by more than that.
     """
+    if len(x) == 1 and model.one_row is not None:
+        found = model.one_row.contributions(x)
+        return found if abs(found.sum() - model.margin(x)[0]) <= TOLERANCE else model.native_contributions(x)
     if len(x) <= model.native_rows:
         return model.native_contributions(x)
-    from holdfast.models.forest import TooDeep  # a server that answers single rows never loads it
+    from holdfast.models.forest import TooDeep  # here: most commands explain no batch
 
     try:
         forest = model.forest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,10 @@ from holdfast.models.estimator import Matrix, ModelFile, check_matrix, check_tra
 from holdfast.models.tree_shap import contributions
 
 if TYPE_CHECKING:
+    import treelite
+
     from holdfast.models.forest import Forest
+    from holdfast.models.one_row import OneRow
 
 FEW_ROWS = 256  # below this a second thread costs more than it saves
 
@@ -104,6 +108,7 @@ class XGBoostModel(ModelFile):
     name: ClassVar[str] = "xgboost"
     filename: ClassVar[str] = "model.json"
     native_rows: int = 2_000
+    one_row: OneRow | None = None
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -122,12 +127,9 @@ class XGBoostModel(ModelFile):
 
     @cached_property
     def _forest(self) -> Forest:
-        # imported here, since answering single rows does without
-        import treelite
+        from holdfast.models.forest import Forest  # here, and below: most commands explain nothing
 
-        from holdfast.models.forest import Forest
-
-        return Forest(treelite.frontend.from_xgboost(self._one))
+        return Forest(self.trees())
 
     @cached_property
     def n_features(self) -> int:
@@ -141,6 +143,8 @@ class XGBoostModel(ModelFile):
         matrix = check_matrix(x, self.n_features)
         if not len(matrix):
             return np.empty(0, dtype=np.float64)
+        if len(matrix) == 1 and self.one_row is not None:
+            return self.one_row.margin(matrix)
         booster = self._one if len(matrix) <= FEW_ROWS else self._many
         margin = booster.inplace_predict(matrix, predict_type="margin", validate_features=False)
         return np.asarray(margin, dtype=np.float64)
@@ -161,6 +165,29 @@ class XGBoostModel(ModelFile):
 
     def forest(self) -> Forest:
         return self._forest
+
+    def trees(self) -> treelite.Model:
+        import treelite
+
+        return treelite.frontend.from_xgboost(self._one)
+
+    def start(self) -> np.float32:
+        # Computed from the stored probability by the library itself: others round its logarithm otherwise.
+        config = json.loads(self._one.save_config())
+        base_score = config["learner"]["learner_model_param"]["base_score"].strip("[]")
+        nothing = np.zeros((1, 1), dtype=np.float32)
+        settings = {"objective": "binary:logistic", "base_score": base_score, "nthread": 1, "verbosity": 0}
+        no_trees = xgb.train(settings, xgb.DMatrix(nothing, [0.0], nthread=1), 0)
+        return np.float32(no_trees.inplace_predict(nothing, predict_type="margin")[0])
+
+    def prepare_for_single_rows(self) -> None:
+        from holdfast.models.one_row import one_row_of
+
+        self.one_row = one_row_of(self)
+
+    @property
+    def quick_alone(self) -> bool:
+        return self.one_row is not None
 
     def dump(self) -> bytes:
         return self._data

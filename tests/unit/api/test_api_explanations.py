@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from holdfast.api.answers import Explanations
 from serving_world import IDS, ROW, SCHEMA, World
 
 
@@ -40,6 +41,25 @@ def test_rows_are_explained_in_business_words(api, world: World, bundle) -> None
     assert all(p["value"] is None for p in unknown["contributions"])
     scored = api.post("/v1/scores", json={"rows": [ROW]}).json()
     assert first["probability"] == scored["scores"][0]["probability"]
+
+
+@pytest.mark.parametrize(
+    "asked", [{"rows": [ROW]}, {"rows": [ROW, dict.fromkeys(SCHEMA.names)], "top": 20}, {"customer_id": IDS[3]}]
+)
+def test_answers_are_written_as_their_model_writes_them(api, asked) -> None:
+    """They are written from dictionaries: in the model's order, numbers as it has them."""
+    content = api.post("/v1/explanations", json=asked).content
+    read = Explanations.model_validate_json(content)
+    assert read.__pydantic_serializer__.to_json(read) == content
+
+
+def test_a_row_is_explained_alike_alone_and_among_others(api) -> None:
+    """Alone without a thread, from trees laid flat; among others by the library."""
+    (alone,) = api.post("/v1/explanations", json={"rows": [ROW]}).json()["explanations"]
+    among = api.post("/v1/explanations", json={"rows": [ROW, ROW]}).json()["explanations"][1]
+    parts, others = ({p["feature"]: p["contribution"] for p in e["contributions"]} for e in (alone, among))
+    assert parts == pytest.approx(others, abs=1e-5)
+    assert (alone["probability"], alone["margin"]) == (among["probability"], pytest.approx(among["margin"], abs=1e-5))
 
 
 def test_refusals(api) -> None:

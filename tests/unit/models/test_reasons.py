@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
 from holdfast.errors import DataError, HoldfastError
-from holdfast.models.explain import NONE, explained, groups_of, rank_reasons, reasons
+from holdfast.models.explain import NONE, explained, groups_of, members_of, rank_reasons, reasons, row_reasons
 
 SCHEMA = FeatureSchema(
     (
@@ -76,6 +76,18 @@ def test_ranking_is_the_slow_definition_ties_included(parts, top, direction):
         found = [(names[g], features[i]) for g, i in zip(groups, picked, strict=True) if g != NONE]
         assert found == slow(row, top, 1 if direction == "raises" else -1)
         assert np.all(groups[len(found) :] == NONE)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(-3, 3), min_size=4, max_size=4), st.integers(1, 5), st.sampled_from(["raises", "lowers"]))
+def test_a_row_alone_is_ranked_as_among_many(parts, top, direction):
+    ranked = rank_reasons(np.array([parts], dtype=float), SCHEMA, top=top, direction=direction)
+    many = [
+        (i, part)
+        for i, part in zip(ranked.feature[0].tolist(), ranked.contribution[0].tolist(), strict=True)
+        if i != NONE
+    ]
+    assert row_reasons([float(p) for p in parts], members_of(SCHEMA), top, direction) == many
 
 
 def test_rows_that_do_not_fit_are_refused():
