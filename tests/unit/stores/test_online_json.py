@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.stores.online_digest import feed
@@ -33,6 +33,7 @@ def digest(array: pa.Array) -> str:
     return found.hexdigest()
 
 
+@settings(deadline=None)
 @given(st.lists(ROW, max_size=9), st.integers(0, 3))
 def test_objects_are_what_python_writes(rows: list[dict[str, Any]], start: int) -> None:
     table = pa.Table.from_pylist(rows, schema=pa.schema(list(TYPE))).combine_chunks()
@@ -40,12 +41,14 @@ def test_objects_are_what_python_writes(rows: list[dict[str, Any]], start: int) 
     assert json_objects(columns).to_pylist() == [dumps(row) for row in rows[start:]]
 
 
+@settings(deadline=None)
 @given(LISTS, st.integers(0, 3))
 def test_lists_are_what_python_writes_and_a_null_one_is_empty(lists: list[Any], start: int) -> None:
     array = pa.array(lists, pa.list_(TYPE)).slice(start)
     assert json_lists(array).to_pylist() == [dumps(rows or []) for rows in lists[start:]]
 
 
+@settings(deadline=None)
 @given(LISTS, LISTS, st.integers(0, 3))
 def test_hashes_are_equal_where_the_content_is(one: list[Any], other: list[Any], start: int) -> None:
     kind = pa.list_(TYPE)
