@@ -19,7 +19,7 @@ from holdfast.stores.online_format import NO_CODE
 from holdfast.stores.online_json import json_lists, json_objects
 
 PIECE = 65_536
-"""Rows packed at once: about 200 MB with 60 features and three reasons each."""
+"""Rows packed, and hashed, at once. It is part of the format: another number gives other names."""
 COLUMNS = ("customer_id", "probability", "tier", "segment", "expected_value", "value_rank", "probability_rank")
 _ELSEWHERE = ("customer_id", "cutoff", "probability", "tier", "segment", "expected_value")
 DECISION_FIELDS = tuple(name for name in DECISION_SCHEMA.names if name not in _ELSEWHERE)
