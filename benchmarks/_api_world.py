@@ -96,8 +96,11 @@ def features(n: int, seed: int) -> pa.Table:
     return pa.table({name: pa.array(x[:, j], mask=unknown[:, j]) for j, name in enumerate(schema().names)})
 
 
-def _materialize(root: Path, bundle: Bundle, customers: int) -> None:
-    """Every customer has one of `PROFILES` rows of features with its score and reasons; its decision is its own."""
+def tables_of(bundle: Bundle, customers: int) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Features, scores and decisions of every customer, in order.
+
+    Each has one of `PROFILES` rows of features with its score and reasons; its decision is its own.
+    """
     profiles = features(min(PROFILES, customers), seed=1)
     dated = profiles.append_column("customer_id", pa.array([""] * len(profiles))).append_column(
         "cutoff", pa.repeat(pa.scalar(naive(CUTOFF), pa.timestamp("us")), len(profiles))
@@ -126,13 +129,21 @@ def _materialize(root: Path, bundle: Bundle, customers: int) -> None:
         "status": np.where(worth, "contact", "no_action"),
         "why": np.where(worth, "calling is worth more than it costs", "no action is worth its cost"),
     }
+    return (
+        dated.take(which).set_column(dated.column_names.index("customer_id"), "customer_id", ids),
+        scores.select(SCORE_SCHEMA.names),
+        pa.table(decisions, schema=DECISION_SCHEMA),
+    )
+
+
+def _materialize(root: Path, bundle: Bundle, customers: int) -> None:
+    found, scores, decisions = tables_of(bundle, customers)
     writer = OnlineWriter(root / "online")
-    generation = writer.write(
-        profiles.take(which).append_column("customer_id", ids), bundle.schema, scores.select(SCORE_SCHEMA.names),
-        pa.table(decisions, schema=DECISION_SCHEMA), bundle_sha256=bundle.sha256, model_version=VERSION, cutoff=CUTOFF,
+    name = writer.write(
+        found, bundle.schema, scores, decisions, bundle_sha256=bundle.sha256, model_version=VERSION, cutoff=CUTOFF,
         bundle_dir=f"models/{VERSION}",
     )  # fmt: skip
-    writer.switch(generation)
+    writer.switch(name)
 
 
 def save_for_mlflow(bundle: Bundle, folder: Path, python: Path) -> None:

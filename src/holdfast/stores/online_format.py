@@ -18,7 +18,7 @@ from typing import Any, Literal
 from holdfast.clock import iso, parse_instant
 from holdfast.errors import NotReadyError, StoreError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 POINTER = "CURRENT"
 SUFFIX = ".sqlite"
 NO_CODE = -1
@@ -30,11 +30,13 @@ RANKS: dict[Order, str] = {"expected_value": "value_rank", "probability": "proba
 
 _GENERATION = re.compile(r"[0-9a-f]{16}")
 
+# Customers are wide. WITHOUT ROWID, whole rows would fill the inner pages too, six to a page, and a look-up would read
+# eight such pages. As it is, it reads inner pages that are narrow and stay in memory, and one leaf of each tree.
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE category (feature INTEGER, code INTEGER, value TEXT NOT NULL, PRIMARY KEY (feature, code)) WITHOUT ROWID;
 CREATE TABLE customer (
-  customer_id TEXT PRIMARY KEY,
+  customer_id TEXT NOT NULL PRIMARY KEY,
   probability REAL NOT NULL,
   tier TEXT NOT NULL,
   segment TEXT,
@@ -44,7 +46,7 @@ CREATE TABLE customer (
   features BLOB NOT NULL,
   reasons TEXT NOT NULL,
   decision TEXT NOT NULL
-) WITHOUT ROWID;
+);
 """
 
 # In the order that `online_row.OnlineRow` takes them.

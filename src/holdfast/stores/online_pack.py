@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,78 +14,95 @@ from numpy.typing import NDArray
 from holdfast.artifacts.batches import DECISION_SCHEMA, SCORE_SCHEMA
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.errors import DataError, Problem
-from holdfast.stores.online_format import NO_CODE, WIDTH
+from holdfast.stores.online_digest import Digest, feed
+from holdfast.stores.online_format import NO_CODE
+from holdfast.stores.online_json import json_lists, json_objects
 
+PIECE = 65_536
+"""Rows packed, and hashed, at once. It is part of the format: another number gives other names."""
+COLUMNS = ("customer_id", "probability", "tier", "segment", "expected_value", "value_rank", "probability_rank")
 _ELSEWHERE = ("customer_id", "cutoff", "probability", "tier", "segment", "expected_value")
 DECISION_FIELDS = tuple(name for name in DECISION_SCHEMA.names if name not in _ELSEWHERE)
 
 
-class _Digest(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-
-
 @dataclass(frozen=True)
 class Packed:
-    """Rows ready to insert, ordered by customer_id."""
+    """Rows ready to insert, ordered by customer_id. They are packed `PIECE` at a time, when they are asked for.
 
-    ids: list[str]
-    columns: Sequence[list[Any]]
-    """probability, tier, segment, expected_value, value_rank, probability_rank."""
-    packed: NDArray[np.uint8]
-    """Shape (rows, 4 x features)."""
-    reasons: list[str]
-    decisions: list[str]
+    Attributes
+    ----------
+    features : the number features, then the codes of the category features (int32)
+    beside : `COLUMNS`, reasons and `DECISION_FIELDS`; null where a value is unknown
+    categories : per category feature, the value of each code
+    """
+
+    features: pa.Table
+    beside: pa.Table
     categories: list[list[str]]
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return int(self.beside.num_rows)
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Rows in the order of the ``customer`` table's columns."""
-        width = self.packed.shape[1]
-        data = self.packed.tobytes()
-        blobs = (data[i * width : (i + 1) * width] for i in range(len(self)))
-        return zip(self.ids, *self.columns, blobs, self.reasons, self.decisions, strict=True)
+        for start in range(0, len(self), PIECE):
+            beside = self.beside.slice(start, PIECE).combine_chunks()
+            columns = {name: beside.column(name).combine_chunks() for name in beside.column_names}
+            reasons = json_lists(columns["reasons"])
+            decisions = json_objects({name: columns[name] for name in DECISION_FIELDS})
+            yield from zip(
+                *(columns[name].to_pylist() for name in COLUMNS), self._blobs(start, len(beside)),
+                reasons.to_pylist(), decisions.to_pylist(), strict=True,
+            )  # fmt: skip
 
-    def update(self, digest: _Digest) -> None:
-        """Feed all content to a hash."""
-        digest.update(json.dumps([self.ids, *self.columns, self.categories], ensure_ascii=False).encode())
-        digest.update(self.packed.tobytes())
-        digest.update(json.dumps([self.reasons, self.decisions], ensure_ascii=False).encode())
+    def _blobs(self, start: int, rows: int) -> list[bytes]:
+        matrix = np.empty((rows, self.features.num_columns), dtype="<i4")
+        for place, column in enumerate(self.features.slice(start, rows).columns):
+            found = column.to_numpy()
+            matrix[:, place] = found.view("<i4") if found.dtype == np.float32 else found
+        data, width = matrix.tobytes(), matrix.strides[0]
+        return [data[i * width : (i + 1) * width] for i in range(rows)]
+
+    def update(self, digest: Digest) -> None:
+        """Feed all content to a hash, a piece at a time: however the tables are chunked, the hash is the same."""
+        for table in (self.features, self.beside):
+            for start in range(0, len(self), PIECE):
+                for column in table.slice(start, PIECE).columns:
+                    feed(digest, column.combine_chunks())
+        for values in self.categories:
+            feed(digest, pa.array([str(len(values)), *values], pa.string()))
 
 
 def pack(features: pa.Table, schema: FeatureSchema, scores: pa.Table, decisions: pa.Table) -> Packed:
-    """Check that the three tables are of the same customers, and pack them.
+    """Check that the three tables are of the same customers and can be served.
 
     Raises
     ------
     DataError
-        They are not, or a column is missing or of another type.
+        They are not, a column is missing or of another type, or money or a contribution is infinite.
     """
     scores = _conform(scores, SCORE_SCHEMA, "scores")
     decisions = _conform(decisions, DECISION_SCHEMA, "decisions")
     ids = _same_customers({"features": features, "scores": scores, "decisions": decisions})
     table = schema.conform(features)
-    numbers = [_number(table.column(f.name)) for f in schema if f.kind == "number"]
     coded = [_category(table.column(f.name)) for f in schema if f.kind == "category"]
-    packed = (
-        np.column_stack([*(n.view("<i4") for n in numbers), *(codes for codes, _ in coded)]) if len(schema) else None
-    )
-    matrix = np.zeros((len(ids), 0), dtype="<i4") if packed is None else np.ascontiguousarray(packed, dtype="<i4")
+    numbers = [_number(table.column(f.name)) for f in schema if f.kind == "number"]
+    packed = [*numbers, *(codes for codes, _ in coded)]
+    value = _known(decisions.column("expected_value"))
+    beside = {
+        "customer_id": ids,
+        "probability": scores.column("probability"),
+        "tier": scores.column("tier"),
+        "segment": decisions.column("segment"),
+        "expected_value": value,
+        "value_rank": _ranks(value),
+        "probability_rank": _ranks(scores.column("probability")),
+        "reasons": scores.column("reasons"),
+        **{name: _known(decisions.column(name)) for name in DECISION_FIELDS},
+    }
+    _finite(beside)
     return Packed(
-        ids=ids.to_pylist(),
-        columns=[
-            scores.column("probability").to_pylist(),
-            scores.column("tier").to_pylist(),
-            decisions.column("segment").to_pylist(),
-            _known(decisions.column("expected_value")).to_pylist(),
-            _ranks(decisions.column("expected_value"), ids),
-            _ranks(scores.column("probability"), ids),
-        ],
-        packed=matrix.view(np.uint8).reshape(len(ids), WIDTH * matrix.shape[1]),
-        reasons=_finite(_json_lists, scores.column("reasons"), "scores, reasons"),
-        decisions=_finite(_json_rows, decisions.select(DECISION_FIELDS), "decisions"),
-        categories=[values for _, values in coded],
+        pa.table(packed, names=[str(i) for i in range(len(packed))]), pa.table(beside), [values for _, values in coded]
     )
 
 
@@ -144,43 +159,26 @@ def _category(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], list[str]]:
 
 def _known(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """NaN as null."""
-    return pc.if_else(pc.is_nan(column), None, column)
+    return pc.if_else(pc.is_nan(column), None, column) if pa.types.is_floating(column.type) else column
 
 
-def _ranks(column: pa.ChunkedArray, ids: pa.Array) -> list[int]:
-    """Places in descending order of ``column``, then of customer_id; unknown last."""
-    order = pc.sort_indices(
-        pa.table({"value": _known(column), "id": ids}), sort_keys=[("value", "descending"), ("id", "ascending")]
-    ).to_numpy()
+def _ranks(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Places in descending order of ``column``, then of customer_id, as the rows are; unknown last."""
+    order = np.argsort(-pc.fill_null(column, float("nan")).to_numpy(), kind="stable")
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.arange(len(order))
-    found: list[int] = ranks.tolist()
-    return found
+    return ranks
 
 
-# One encoder: json.dumps with options builds a new one per call, which costs as much as the encoding.
-_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-
-
-def _finite(dump: Callable[[Any], list[str]], values: Any, where: str) -> list[str]:
-    try:
-        return dump(values)
-    except ValueError as e:  # JSON has no infinity; nor does money
-        raise DataError(f"{where} cannot be materialised", [Problem(where, f"a value is not finite: {e}")]) from e
-
-
-def _json_lists(column: pa.ChunkedArray) -> list[str]:
-    """Reasons by row. Goes by columns: ``to_pylist`` of nested structs is three times slower."""
-    lists = column.combine_chunks()
-    structs = lists.flatten()  # skips null lists
-    names = [f.name for f in structs.type]
-    dicts = [dict(zip(names, v, strict=True)) for v in zip(*(c.to_pylist() for c in structs.flatten()), strict=True)]
-    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
-    ends = np.cumsum(lengths).tolist()
-    return [_dumps(dicts[start:end]) for start, end in pairwise([0, *ends])]
-
-
-def _json_rows(table: pa.Table) -> list[str]:
-    names = table.column_names
-    columns = [_known(c).to_pylist() if pa.types.is_floating(c.type) else c.to_pylist() for c in table.columns]
-    return [_dumps(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+def _finite(beside: dict[str, Any]) -> None:
+    """JSON has no infinity; nor does money."""
+    amounts = {f"decisions, {n}": beside[n] for n in DECISION_FIELDS if pa.types.is_floating(beside[n].type)}
+    contributions = [pc.struct_field(chunk.flatten(), "contribution") for chunk in beside["reasons"].chunks]
+    amounts["scores, reasons"] = pa.chunked_array(contributions, pa.float64())
+    problems = [
+        Problem(where, "a value is not finite", count=count)
+        for where, column in amounts.items()
+        if (count := pc.sum(pc.invert(pc.is_finite(column))).as_py())
+    ]
+    if problems:
+        raise DataError("scores and decisions cannot be materialised", problems)

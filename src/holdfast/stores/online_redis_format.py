@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -104,7 +103,8 @@ class RedisMeta:
 
 def groups_of(packed: Packed) -> dict[Group, int]:
     """The pairs of tier and segment that there are, sorted, and the customers of each."""
-    sizes = Counter(zip(packed.columns[1], packed.columns[2], strict=True))
+    pairs = packed.beside.group_by(["tier", "segment"]).aggregate([([], "count_all")]).to_pylist()
+    sizes = {(pair["tier"], pair["segment"]): pair["count_all"] for pair in pairs}
     return dict(sorted(sizes.items(), key=lambda item: (item[0][0], item[0][1] or "")))
 
 

@@ -82,11 +82,14 @@ class RedisReader:
         raise self._damaged(pointer.generation, "it is missing")
 
     def previous(self) -> GenerationMeta | None:
-        """The generation that served before, where it is kept."""
+        """The generation that served before, where it is kept and can be read."""
         name = self.current().previous
         with store_errors(self._address):
-            found = None if name is None else self._read_meta(name)
-        return None if found is None else found.meta
+            text = None if name is None else self._client.get(self._keys.of(name, "meta"))
+        try:
+            return None if text is None else RedisMeta.of(text).meta
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None  # damaged, or of an older format
 
     def get(self, customer_id: str) -> OnlineRow | None:
         """One customer, or None if the generation does not hold it. One round trip."""

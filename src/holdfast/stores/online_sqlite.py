@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.errors import NotReadyError
+from holdfast.errors import NotReadyError, StoreError
 from holdfast.stores.online_file import open_generation, read_meta
 from holdfast.stores.online_format import Pointer, generation_file
 from holdfast.stores.online_read import OnlineReader
@@ -35,7 +35,9 @@ class SqliteStore:
         except NotReadyError:
             return set()
         found = {pointer.bundle_dir}
-        if pointer.previous is not None and (file := generation_file(self.folder, pointer.previous)).exists():
-            with closing(open_generation(file)) as connection:
+        if pointer.previous is not None:
+            file = generation_file(self.folder, pointer.previous)
+            # one that is gone, damaged or of an older format is never read again, so it needs no bundle
+            with suppress(StoreError), closing(open_generation(file)) as connection:
                 found.add(read_meta(connection, file).bundle_dir)
         return found

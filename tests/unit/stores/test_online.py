@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from holdfast.errors import DataError, NotReadyError, StoreError
+from holdfast.stores import online_pack
 from holdfast.stores.online import OnlineReader, OnlineStore, SqliteStore
-from holdfast.stores.online_format import POINTER
+from holdfast.stores.online_format import FORMAT_VERSION, POINTER
 from online_tables import Tables, serve, tables, write
 
 IDS = [f"C{i:03d}" for i in range(100)]
@@ -33,6 +36,37 @@ def test_writing_again_gives_the_same_name_and_bytes(store: OnlineStore, folder:
     assert (tmp_path / "other" / f"{first}.sqlite").read_bytes() == (folder / f"{first}.sqlite").read_bytes()
     assert write(store, t, bundle="b2") != first
     assert write(store, tables(IDS, seed=2)) != first
+
+
+def test_pieces_make_one_generation(
+    store: OnlineStore, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online_pack, "PIECE", 7)
+    t = tables(IDS)
+    reader = serve(store, t)
+    rows = list(reader.scan())
+    assert [r.customer_id for r in rows] == IDS
+    assert [r.features for r in rows] == t.features.drop_columns(["customer_id"]).to_pylist()
+    assert [r.reasons for r in rows] == t.scores.column("reasons").to_pylist()
+    assert [r.decision for r in rows] == t.decisions.select(online_pack.DECISION_FIELDS).to_pylist()
+    best = sorted(rows, key=lambda r: (-(r.expected_value or 0), r.customer_id))
+    assert [r.customer_id for r in reader.worklist(limit=100).rows] == [r.customer_id for r in best]
+    cut = [pa.concat_tables([x[:33], x[33:40], x[40:]]) for x in (t.features, t.scores, t.decisions)]
+    name = write(SqliteStore(tmp_path / "other"), Tables(cut[0], t.schema, *cut[1:]))
+    assert name == reader.current().generation
+    assert (tmp_path / "other" / f"{name}.sqlite").read_bytes() == (folder / f"{name}.sqlite").read_bytes()
+
+
+def test_an_older_format_is_refused_and_keeps_no_bundle(store: OnlineStore, folder: Path) -> None:
+    old = serve(store, tables(IDS)).current().generation
+    serve(store, tables(IDS, seed=2))
+    with closing(sqlite3.connect(folder / f"{old}.sqlite")) as connection:
+        connection.execute("UPDATE meta SET value = '1' WHERE key = 'format_version'")
+        connection.execute("UPDATE meta SET value = 'models/0' WHERE key = 'bundle_dir'")
+        connection.commit()
+    assert store.bundle_dirs() == {"models/1"}
+    with pytest.raises(StoreError, match=f"its format is 1, this Holdfast reads {FORMAT_VERSION}.*materialize"):
+        store.writer().switch(old)
 
 
 def test_the_tables_must_be_of_the_same_customers(store: OnlineStore, folder: Path) -> None:
