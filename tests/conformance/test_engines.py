@@ -145,6 +145,41 @@ def test_tables_are_kept_replaced_and_dropped(engine: Any) -> None:
             engine.materialize(again, name)
 
 
+def test_a_view_is_what_it_names_whenever_it_is_read(engine: Any) -> None:
+    table = engine.from_arrow(pa.table({"n": [1, 2, 3]}), "viewed")
+    view = engine.view(table.filter(table.n > 1).select(twice=table.n * 2), "more_than_one")
+    assert rows(engine, view.order_by("twice")) == [{"twice": 4}, {"twice": 6}]
+    again = engine.view(table.select(n=table.n), "more_than_one")
+    assert rows(engine, again.aggregate(n=again.n.sum())) == [{"n": 6}]
+
+
+def test_keys_that_repeat(engine: Any) -> None:
+    times = pa.array([MAR, MAR, MAR, MAR.replace(day=2), None, None, MAR], pa.timestamp("us"))
+    table = engine.from_arrow(pa.table({"id": ["a", "b", "a", "b", "c", "c", None], "t": times}), "with_repeats")
+    both = engine.repeated(table, ["id", "t"], "both_repeat")
+    assert rows(engine, both) == [{"id": "a", "t": MAR, "n": 2}]
+    ids = engine.repeated(table, ["id"], "ids_repeat")
+    assert rows(engine, ids.order_by("id")) == [{"id": i, "n": 2} for i in "abc"]
+    assert engine.repeated(table.filter(table.id == "c"), ["id", "t"], "none_repeats") is None
+    assert engine.repeated(table.filter(table.id == "z"), ["id"], "nobody_repeats") is None
+
+
+def test_more_keys_than_are_sorted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdfast.stores.engine.HASHES_AT_A_TIME", 100)
+    ids = [f"id {i % 990}" for i in range(1000)]
+    with DuckDBEngine(threads=2) as engine:
+        found = engine.repeated(engine.from_arrow(pa.table({"id": ids}), "many"), ["id"], "many_repeat")
+        assert rows(engine, found.order_by("id")) == [{"id": f"id {i}", "n": 2} for i in range(10)]
+
+
+def test_all_but_some_tables_are_forgotten(engine: Any) -> None:
+    kept, other = (engine.from_arrow(pa.table({"n": [n]}), f"forget_{n}") for n in (1, 2))
+    engine.drop_others("forget_1")
+    assert rows(engine, kept) == [{"n": 1}]
+    with pytest.raises(Exception, match="forget_2"):
+        engine.to_arrow(other)
+
+
 def test_arrow_goes_in_and_comes_out_with_its_types(engine: Any) -> None:
     table = pa.table(
         {

@@ -141,7 +141,8 @@ def test_one_cutoff_alone_gives_the_training_bits(engine: DuckDBEngine, seed: in
     trained = computed(engine, companies.load(engine, rows), cutoffs, known_as_of=cutoffs[-1].at + 40 * DAY)
     one = chance.choice(cutoffs)
     at = one.at.replace(tzinfo=None)
-    served = computed(engine, companies.load(engine, known_before(rows, at)), [one], known_as_of=one.at)
+    tables = companies.load(engine, known_before(rows, at))
+    served = computed(engine, tables, [one], known_as_of=one.at)
     expected = {key: v for key, v in trained.items() if key[1] == at}
     assert served
     assert_equal(served, expected, rows, f"seed {seed}, anchor {anchor}")

@@ -57,7 +57,10 @@ class Engine(Protocol):
         """An int64 expression: a hash of each row's columns (integers, texts and times)."""
 
     def repeated(self, table: Any, keys: Sequence[str], name: str) -> Any:
-        """Keep the keys that come on more than one row, and on how many (``n``); no key with a null in it."""
+        """Keep the keys that come on more than one row, and on how many (``n``); no key with a null in it.
+
+        None where no key does.
+        """
 
     def map_batches(self, expression: Any, function: BatchFunction, schema: pa.Schema, name: str) -> Any:
         """Keep what ``function`` makes of an expression's rows as a table of ``schema``; it runs where the rows are.

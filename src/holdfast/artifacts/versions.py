@@ -35,7 +35,7 @@ def marked(engine: Engine, table: Any, keys: Sequence[str], name: str, *, rows: 
     table, whether any row repeats
     """
     again = engine.repeated(table if rows is None else rows, keys, name)
-    if not engine.to_arrow(again.limit(1)).num_rows:  # as nearly always
+    if again is None:
         return table.mutate(repeats=ibis.literal(False)), False
     again = again.select(*(again[k].name(f"again_{k}") for k in keys))
     beside = table.left_join(again, [table[k] == again[f"again_{k}"] for k in keys])

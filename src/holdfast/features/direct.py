@@ -10,7 +10,6 @@ from typing import Any
 
 import ibis
 
-from holdfast.artifacts.engine import Engine
 from holdfast.clock import Span
 from holdfast.features.plan import SLOPE, Plan, State
 from holdfast.features.states import WIDE, both, chosen, combine, of_rows, settled_type
@@ -19,35 +18,9 @@ Reduce = Callable[[State, Any], Any]
 """The aggregate of a state over the rows for which a condition holds."""
 
 
-def of_one_cutoff(engine: Engine, pairs: Any, rows: Any, plan: Plan, k: int, name: str) -> Any:
-    """Window states in months of pairs that all have grid index ``k``, every row read once.
-
-    Rows are aggregated to the rings between one window's start and the next longer one's, and rings to windows. A state
-    that does not add up, distinct values, has to see the rows of each window.
-
-    Parameters
-    ----------
-    pairs : customer_id, k, first_full
-    rows : of the longest window: customer_id, b and the plan's columns
-    name : of the table of rings
-    """
-    same = pairs.customer_id == rows.customer_id
-    if any(state.kind == "u" for state in plan.needed):
-        seen = pairs.left_join(rows, same)
-        return states(seen, plan, over_rows(seen), months=True)
-    lengths = sorted({w.months for state in plan.needed for w in plan.months(state)})
-    found = rows.join(pairs.select("customer_id", "first_full"), same)
-    found = found.mutate(ring=ibis.cases(*[(found.b > k - months, i) for i, months in enumerate(lengths)]))
-    reduce, full = over_rows(found), found.b >= found.first_full
-    columns = {plan.name(s): reduce(s, full if s.kind in SLOPE else None) for s in plan.needed if plan.months(s)}
-    # kept, since aggregating twice in one go takes twice the memory
-    rings = engine.materialize(found.group_by("customer_id", "ring").aggregate(**columns), name)
-    seen = pairs.left_join(rings, pairs.customer_id == rings.customer_id)
-    windowed = {
-        plan.name(s, w): settled_type(combine(seen[plan.name(s)], s.kind, seen.ring <= lengths.index(w.months)), s.kind)
-        for s in plan.needed for w in plan.months(s)
-    }  # fmt: skip
-    return seen.group_by("customer_id", "k").aggregate(**windowed)
+def of_one_cutoff(pairs: Any, rows: Any) -> Any:
+    """Pairs of one cutoff, each with its rows; pairs without any once. ``rows`` are of the longest window already."""
+    return pairs.left_join(rows, pairs.customer_id == rows.customer_id)
 
 
 def windows(pairs: Any, offsets: Any, pieces: Any, conditions: Callable[[Any, Any], Sequence[Any]], reach: int) -> Any:

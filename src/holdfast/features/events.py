@@ -53,9 +53,7 @@ def event_features(engine: Engine, job: EventsJob) -> list[Any]:
         found = [found[0].union(_features(engine, job, states, "exact", months=True), distinct=False)]
     if job.plan.day_reach:
         found.append(_features(engine, job, _as_of(job, versions, pairs, months=False), "days", months=False))
-    engine.drop(
-        *(f"{job.prefix}_{t}" for t in ("again", "several", "pairs", "dirty", "clean", "unclean", "spine", "rings"))
-    )
+    engine.drop(*(f"{job.prefix}_{t}" for t in ("again", "several", "pairs", "dirty", "clean", "unclean", "spine")))
     return found
 
 
@@ -90,10 +88,10 @@ def _month_states(engine: Engine, job: EventsJob, versions: Versions, pairs: Any
         return pairs
     rows = versions.settled
     rows = rows.filter(rows.b.between(ks[0] - plan.reach + 1, ks[1]))
-    if ks[0] == ks[1]:  # as in scoring
+    if ks[0] == ks[1]:  # as in scoring: nobody else reads a bucket, so none is made
         rows = rows.filter(rows.lag <= ks[0] - rows.b) if lags else rows
-        found = direct.of_one_cutoff(engine, pairs, rows, plan, ks[0], f"{job.prefix}_rings")
-        return found.join(pairs, ["customer_id", "k"])
+        seen = direct.of_one_cutoff(pairs, rows)
+        return direct.states(seen, plan, direct.over_rows(seen), months=True).join(pairs, ["customer_id", "k"])
     if ks[1] - ks[0] < FEW_CUTOFFS and not any(state.kind == "u" for state in plan.needed):
         keys = ["customer_id", "b", *(["lag"] if lags else [])]
         buckets = rows.group_by(keys).aggregate(**{plan.name(s): of_rows(rows, s) for s in plan.carried})

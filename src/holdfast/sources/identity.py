@@ -53,17 +53,20 @@ def settle(engine: Engine, table: Any, config: Table, where: str, *, name: str) 
     check, keys, what, fix = identity
     several = engine.materialize(table.filter(table.repeats), f"{name}_several")
     repeated = engine.repeated(several, keys, f"{name}_repeated")
-    row = engine.to_arrow(repeated.aggregate(keys=repeated.count(), rows=repeated.n.sum())).to_pylist()[0]
-    if not row["keys"]:
-        engine.drop(f"{name}_several", f"{name}_repeated")
+    if repeated is None:  # versions of one thing, each with an instant of its own
+        engine.drop(f"{name}_several")
         return table, 0, []
     different = engine.materialize(several.semi_join(repeated, keys).distinct(), f"{name}_different")
-    rows = int(engine.to_arrow(different.aggregate(n=different.count())).column("n")[0].as_py())
-    conflicts = engine.repeated(different, keys, f"{name}_conflicts")
-    found = _finding(engine, conflicts, conflicts[keys[0]], config, check, where, what, fix)
-    others = (several.anti_join(repeated, keys), different.anti_join(conflicts, keys))
+    rows, left = (
+        int(engine.to_arrow(n.as_table()).to_pydict().popitem()[1][0]) for n in (repeated.n.sum(), different.count())
+    )
+    found: list[Finding] = []
+    others = [several.anti_join(repeated, keys), different]
+    if (conflicts := engine.repeated(different, keys, f"{name}_conflicts")) is not None:
+        found = _finding(engine, conflicts, conflicts[keys[0]], config, check, where, what, fix)
+        others[1] = different.anti_join(conflicts, keys)
     settled = engine.view(ibis.union(table.filter(~table.repeats), *others, distinct=False), f"{name}_settled")
-    return settled, int(row["rows"]) - rows, found
+    return settled, rows - left, found
 
 
 def _finding(

@@ -133,15 +133,17 @@ class DuckDBEngine:
             keyed = self._backend.compile(table.filter(*[table[k].notnull() for k in keys]).select(*keys))
             columns = ", ".join(f'"{k}"' for k in keys)
             again = self._repeated_hashes(f"SELECT hash({columns}) AS h FROM ({keyed})")
+            if not len(again):  # as nearly always
+                return None
             self._backend.con.register(f"{name}_arrow", pa.table({"h": again}))
             try:
-                self._sql(
+                made = self._sql(
                     f'CREATE OR REPLACE TEMP TABLE "{name}" AS SELECT {columns}, count(*) AS n FROM ({keyed}) '
                     f'WHERE hash({columns}) IN (SELECT h FROM "{name}_arrow") GROUP BY {columns} HAVING n > 1'
-                )
+                ).fetchall()
             finally:
                 self._backend.con.unregister(f"{name}_arrow")
-        return self._backend.table(name, database=("temp", "main"))
+        return None if made == [(0,)] else self._backend.table(name, database=("temp", "main"))
 
     def _repeated_hashes(self, hashes: str) -> NDArray[np.uint64]:
         """Those of a query's one column that it has more than once."""

@@ -95,7 +95,9 @@ class SparkEngine:
     def repeated(self, table: Any, keys: Sequence[str], name: str) -> Any:
         """See `holdfast.artifacts.engine.Engine`."""
         keyed = table.filter(*[table[k].notnull() for k in keys])
-        return self.materialize(keyed.group_by(list(keys)).having(keyed.count() > 1).aggregate(n=keyed.count()), name)
+        found = keyed.group_by(list(keys)).having(keyed.count() > 1).aggregate(n=keyed.count())
+        found = self.materialize(found, name)
+        return found if self.to_arrow(found.limit(1)).num_rows else None
 
     def map_batches(self, expression: Any, function: BatchFunction, schema: pa.Schema, name: str) -> Any:
         """See `holdfast.artifacts.engine.Engine`. The function is broadcast."""
