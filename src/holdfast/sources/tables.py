@@ -107,7 +107,7 @@ def load_sources(
     stays = data.stays
     order = sorted(data.tables, key=lambda name: stays is None or name != stays[0])  # the others are held against it
     with Databases(root, scratch, environ) as databases:
-        load = Load(engine, root, databases, data.label.churn, known_as_of or NEVER, now or datetime.now(UTC))
+        load = Load(engine, root, databases, data.label.churn, known_as_of or NEVER, now or _this_hour())
         for number, name in enumerate(order):
             config = data.tables[name]
             try:
@@ -125,6 +125,11 @@ def load_sources(
     return Sources(
         {n: _without_plans(engine, s, known_as_of or watermark) for n, s in tables.items()}, watermark
     )  # fmt: skip
+
+
+def _this_hour() -> datetime:
+    """The wall clock, to the hour: with every second, statements would be others each time, and compiled anew."""
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def _notes(loaded: Loaded) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import duckdb
 import ibis
 import numpy as np
 import pyarrow as pa
+from ibis.backends.sql.compilers.duckdb import compiler
 from numpy.typing import NDArray
+from sqlglot import ErrorLevel
 
 from holdfast.artifacts.engine import BatchFunction, Part
 from holdfast.errors import DataError, HoldfastError, Problem, StoreError
@@ -26,6 +29,7 @@ from holdfast.stores.parts import ROW_GROUP, evenly, write_ordered, write_part, 
 _NAME = re.compile(r"^[a-z_][a-z0-9_]*$")
 NULL_MARK, SEPARATOR = "\x1f", "\x1e"
 _HASH_DIGITS = 15  # 60 bits of md5 fit an int64
+STATEMENTS = 4096
 HASHES_AT_A_TIME = 2**27
 """A GiB of them is sorted at once."""
 MAPPED_AT_A_TIME = 2
@@ -63,6 +67,11 @@ class DuckDBEngine:
     def _sql(self, statement: str) -> Any:
         return self._backend.con.execute(statement)
 
+    def _table(self, name: str) -> Any:
+        """A table made here. It knows no connection: one expression is equal on all engines, and compiled once."""
+        schema = self._backend.get_schema(name, catalog="temp", database="main")
+        return ibis.table(schema, name=name)
+
     def columns(self, files: Sequence[Path]) -> dict[str, str]:
         """See `holdfast.artifacts.engine.Engine`."""
         with reading(files):
@@ -74,7 +83,7 @@ class DuckDBEngine:
         check_name(name)
         with reading(files):
             self._sql(f'CREATE OR REPLACE TEMP VIEW "{name}" AS SELECT * FROM {scan(files, text=text)}')
-            return self._backend.table(name, database=("temp", "main"))
+            return self._table(name)
 
     def from_arrow(self, table: pa.Table, name: str) -> Any:
         """See `holdfast.artifacts.engine.Engine`."""
@@ -84,26 +93,26 @@ class DuckDBEngine:
             self._sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS SELECT * FROM "{name}_arrow"')
         finally:
             self._backend.con.unregister(f"{name}_arrow")
-        return self._backend.table(name, database=("temp", "main"))
+        return self._table(name)
 
     def materialize(self, expression: Any, name: str) -> Any:
         """See `holdfast.artifacts.engine.Engine`."""
         check_name(name)
         with _running():
-            self._sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {self._backend.compile(expression)}')
-        return self._backend.table(name, database=("temp", "main"))
+            self._sql(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {compiled(expression)}')
+        return self._table(name)
 
     def view(self, expression: Any, name: str) -> Any:
         """See `holdfast.artifacts.engine.Engine`."""
         check_name(name)
         with _running():
-            self._sql(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {self._backend.compile(expression)}')
-        return self._backend.table(name, database=("temp", "main"))
+            self._sql(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {compiled(expression)}')
+        return self._table(name)
 
     def to_arrow(self, expression: Any) -> pa.Table:
         """See `holdfast.artifacts.engine.Engine`."""
         with _running():
-            return self._backend.con.sql(self._backend.compile(expression)).to_arrow_table()
+            return self._backend.con.sql(compiled(expression)).to_arrow_table()
 
     def drop(self, *names: str) -> None:
         """See `holdfast.artifacts.engine.Engine`."""
@@ -130,7 +139,7 @@ class DuckDBEngine:
         """
         check_name(name)
         with _running():
-            keyed = self._backend.compile(table.filter(*[table[k].notnull() for k in keys]).select(*keys))
+            keyed = compiled(table.filter(*[table[k].notnull() for k in keys]).select(*keys))
             columns = ", ".join(f'"{k}"' for k in keys)
             again = self._repeated_hashes(f"SELECT hash({columns}) AS h FROM ({keyed})")
             if not len(again):  # as nearly always
@@ -143,7 +152,7 @@ class DuckDBEngine:
                 ).fetchall()
             finally:
                 self._backend.con.unregister(f"{name}_arrow")
-        return None if made == [(0,)] else self._backend.table(name, database=("temp", "main"))
+        return None if made == [(0,)] else self._table(name)
 
     def _repeated_hashes(self, hashes: str) -> NDArray[np.uint64]:
         """Those of a query's one column that it has more than once."""
@@ -190,7 +199,7 @@ class DuckDBEngine:
             while mapping:
                 write_first()
         self._sql(f'CREATE OR REPLACE TEMP VIEW "{name}" AS SELECT * FROM {scan([file], text=False)}')
-        return self._backend.table(name, database=("temp", "main"))
+        return self._table(name)
 
     def write_parts(self, parts: Sequence[Part], schema: pa.Schema) -> list[int]:
         """See `holdfast.artifacts.engine.Engine`. While one is fetched, those before it are sorted and written.
@@ -212,7 +221,7 @@ class DuckDBEngine:
     def _batches(self, expression: Any) -> Iterator[pa.RecordBatch]:
         """The rows of an expression, `ROW_GROUP` at a time and the rest; one batch without any if there are none."""
         with _running():
-            reader = self._backend.con.sql(self._backend.compile(expression)).to_arrow_reader(ROW_GROUP)
+            reader = self._backend.con.sql(compiled(expression)).to_arrow_reader(ROW_GROUP)
             yield from evenly(reader, reader.schema, ROW_GROUP)
 
     def close(self) -> None:
@@ -225,6 +234,18 @@ class DuckDBEngine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def compiled(expression: Any) -> str:
+    """DuckDB's SQL of an expression. Making it takes longer than running it on small tables, so it is kept."""
+    return _compiled(expression.op())
+
+
+@lru_cache(maxsize=STATEMENTS)
+def _compiled(operation: Any) -> str:
+    query = compiler.to_sqlglot(operation.to_expr())
+    sql: str = query.sql(dialect="duckdb", copy=False, unsupported_level=ErrorLevel.RAISE)
+    return sql
 
 
 def check_name(name: str) -> None:

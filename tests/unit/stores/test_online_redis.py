@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from holdfast.config.business import ServingSection
-from holdfast.errors import NotReadyError, StoreError, UsageError
+from holdfast.errors import NotReadyError, StoreError, UnreachableError, UsageError
 from holdfast.stores.online import online_store
 from holdfast.stores.online_redis import RedisStore
 from holdfast.stores.online_redis_write import RedisWriter
@@ -87,6 +89,16 @@ def test_a_server_that_is_gone_is_an_error_and_then_it_is_not() -> None:
         assert not reader.refresh()
         assert reader.current() == before
         way.cut()
+
+
+def test_a_server_that_accepts_and_never_answers_is_an_error_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdfast.stores.online_redis_connect.TIMEOUT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = RedisStore(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", "shop")
+        began = time.monotonic()
+        with pytest.raises(UnreachableError, match="HOLDFAST_REDIS_URL"):
+            store.reader()
+        assert time.monotonic() - began < 10
 
 
 def test_the_one_that_serves_is_written_anew_under_readers(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
