@@ -99,9 +99,12 @@ def trained(config: Config, rows: TrainingRows, schema: FeatureSchema, seed: int
 def judged(config: Config, rows: TrainingRows, at: npt.NDArray[np.int64], new: FloatArray, old: FloatArray) -> Judged:
     """The gate's checks that compare figures; audit, golden sample and latency do not depend on the draw."""
     training = config.training
-    y, customers = rows.y[at], rows.customers[at]
-    slices = {name: rows.values(name, at) for name in training.slices}
-    contest = Contest(y, new, old, customers, campaign_of(config, rows, at), slices, "the champion")
+    # the budget is spread over all customers of a company, and the other companies' are not
+    rows = TrainingRows(rows.table.take(pa.array(at)), rows.schema)
+    everyone = np.arange(len(at), dtype=np.int64)
+    y, customers = rows.y, rows.customers
+    slices = {name: rows.values(name, everyone) for name in training.slices}
+    contest = Contest(y, new, old, customers, campaign_of(config, rows, everyone), slices, "the champion")
     checks: list[Check] = worth_having(
         evaluate(y, new, customers, metrics=("lift_at_10",), replicates=training.bootstrap, seed=training.seed),
         float(ece(y, new)), training.promotion,
