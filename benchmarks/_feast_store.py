@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
 from feast.infra.online_stores.sqlite import SqliteOnlineStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
-from feast.types import Float32
+
+from _peers import feast_store
 
 warnings.simplefilter("ignore")
 CHECKED = 200
@@ -35,18 +35,7 @@ def main() -> None:
     folder.mkdir(parents=True)
     table = pd.read_parquet(file)
     names = [c for c in table.columns if c not in ("customer_id", "cutoff")]
-    source = FileSource(path=str(file), timestamp_field="cutoff")
-    customer = Entity(name="customer", join_keys=["customer_id"], value_type=ValueType.STRING)
-    view = FeatureView(
-        name="snapshots", entities=[customer], ttl=timedelta(days=3650), source=source,
-        schema=[Field(name=n, dtype=Float32) for n in names],
-    )  # fmt: skip
-    config = RepoConfig(
-        project="peers", registry=str(folder / "registry.db"), provider="local", offline_store={"type": "dask"},
-        online_store={"type": "sqlite", "path": str(folder / "online.db")}, entity_key_serialization_version=3,
-    )  # fmt: skip
-    store = FeatureStore(config=config)
-    store.apply([customer, view])
+    store, view = feast_store(file, folder, names, days=3650)
     at = table["cutoff"].iloc[0].tz_localize("UTC").to_pydatetime()
     began = time.perf_counter()
     store.materialize(at - timedelta(days=1), at + timedelta(days=1))
@@ -62,7 +51,7 @@ def main() -> None:
 
     def read(i: int) -> Any:
         key = EntityKey(join_keys=["customer_id"], entity_values=[Value(string_val=ids[i])])
-        return online.online_read(config, view, [key], names)
+        return online.online_read(store.config, view, [key], names)
 
     truth = table[names].to_numpy()
     for i in asked[:CHECKED]:

@@ -49,16 +49,15 @@ def straightforward(folder: Path) -> tuple[Callable[[], pd.DataFrame], str]:
     return run, ""
 
 
-def feast_join(folder: Path) -> tuple[Callable[[], pd.DataFrame], str]:
-    """Feast's point-in-time join of rows that Holdfast computed."""
+def feast_store(file: Path, folder: Path, names: list[str], *, days: int) -> tuple[Any, Any]:
+    """A Feast store in a folder, of the features in a Parquet file, valid for so many days, and its view."""
     from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
     from feast.types import Float32
 
-    names = _names(folder)
-    source = FileSource(path=str(folder / "features.parquet"), timestamp_field="cutoff")
+    source = FileSource(path=str(file), timestamp_field="cutoff")
     customer = Entity(name="customer", join_keys=["customer_id"], value_type=ValueType.STRING)
     view = FeatureView(
-        name="snapshots", entities=[customer], ttl=timedelta(days=31), source=source,
+        name="snapshots", entities=[customer], ttl=timedelta(days=days), source=source,
         schema=[Field(name=n, dtype=Float32) for n in names],
     )  # fmt: skip
     config = RepoConfig(
@@ -67,6 +66,13 @@ def feast_join(folder: Path) -> tuple[Callable[[], pd.DataFrame], str]:
     )  # fmt: skip
     store = FeatureStore(config=config)
     store.apply([customer, view])
+    return store, view
+
+
+def feast_join(folder: Path) -> tuple[Callable[[], pd.DataFrame], str]:
+    """Feast's point-in-time join of rows that Holdfast computed."""
+    names = _names(folder)
+    store, _ = feast_store(folder / "features.parquet", folder, names, days=31)
     asked = _pairs(folder).rename(columns={"cutoff": "event_timestamp"})
     asked["event_timestamp"] = asked["event_timestamp"].dt.tz_localize("UTC")
 

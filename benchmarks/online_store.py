@@ -108,7 +108,7 @@ def feast(work: Path, customers: int, python: Path) -> dict[str, float]:
     root = work / str(customers)
     file = root / "features.parquet"  # in a folder cutoff=..., Dask would take that for a column
     shutil.copyfile(scored_rows(root, FEATURES).file, file)
-    program = [str(python), "-P", str(HERE / "_feast_store.py"), str(file), str(root / "feast"), str(FEAST_LOOKUPS)]
+    program = [str(python), str(HERE / "_feast_store.py"), str(file), str(root / "feast"), str(FEAST_LOOKUPS)]
     told = told_by(program)
     found = shown(f"feast, {customers:,} customers", told, customers)
     shown("  its store's online_read", {**told, "ms": told["read_ms"]}, customers)

@@ -43,7 +43,7 @@ class Connection(H11Protocol):
     _left: int | None = None
     """How many bytes are still thrown away, once a connection lingers."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         if len(self.connections) > self.most:
             self.logger.warning("%d connections are open: another is refused", self.most)
