@@ -137,7 +137,9 @@ class SparkEngine:
     def _view(self, frame: Any, name: str, said: Any = None) -> Any:
         """A named table of the types it has; of its times, those that were ``said`` to have no zone have none."""
         times = {column: kind for column, kind in dict(said or {}).items() if kind.is_timestamp()}
-        schema = {**ibis.schema(_arrow_schema(frame)), **times}
+        # Spark knows of some columns that they have no null, DuckDB of none: tables of one kind are to be of one schema
+        kinds = {column: kind.copy(nullable=True) for column, kind in ibis.schema(_arrow_schema(frame)).items()}
+        schema = {**kinds, **times}
         frame.select(*[_zoned(field) for field in frame.schema.fields]).createOrReplaceTempView(name)
         self._names.add(name)
         return ibis.table(ibis.schema(schema), name=name)
