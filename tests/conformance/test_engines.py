@@ -165,11 +165,13 @@ def test_keys_that_repeat(engine: Any) -> None:
 
 
 def test_more_keys_than_are_sorted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("holdfast.stores.engine.HASHES_AT_A_TIME", 100)
-    ids = [f"id {i % 990}" for i in range(1000)]
+    monkeypatch.setattr("holdfast.stores.engine.HASHES_AT_A_TIME", 150_000)  # more than one batch, and not all
+    ids = [f"id {i % 399_990}" for i in range(400_000)]
     with DuckDBEngine(threads=2) as engine:
         found = engine.repeated(engine.from_arrow(pa.table({"id": ids}), "many"), ["id"], "many_repeat")
         assert rows(engine, found.order_by("id")) == [{"id": f"id {i}", "n": 2} for i in range(10)]
+        one = engine.from_arrow(pa.table({"id": ["the same"] * 200_000}), "one_key")
+        assert rows(engine, engine.repeated(one, ["id"], "one_repeats")) == [{"id": "the same", "n": 200_000}]
 
 
 def test_all_but_some_tables_are_forgotten(engine: Any) -> None:

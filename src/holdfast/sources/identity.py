@@ -57,9 +57,8 @@ def settle(engine: Engine, table: Any, config: Table, where: str, *, name: str) 
         engine.drop(f"{name}_several")
         return table, 0, []
     different = engine.materialize(several.semi_join(repeated, keys).distinct(), f"{name}_different")
-    rows, left = (
-        int(engine.to_arrow(n.as_table()).to_pydict().popitem()[1][0]) for n in (repeated.n.sum(), different.count())
-    )
+    counts = (repeated.n.sum(), different.count())
+    rows, left = (int(engine.to_arrow(count.as_table()).column(0)[0].as_py()) for count in counts)
     found: list[Finding] = []
     others = [several.anti_join(repeated, keys), different]
     if (conflicts := engine.repeated(different, keys, f"{name}_conflicts")) is not None:

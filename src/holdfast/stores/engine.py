@@ -32,6 +32,8 @@ _HASH_DIGITS = 15  # 60 bits of md5 fit an int64
 STATEMENTS = 4096
 HASHES_AT_A_TIME = 2**27
 """A GiB of them is sorted at once."""
+MOST_PASSES = 64
+"""Hashes that do not part are those of one key: they are sorted whatever there is of them."""
 MAPPED_AT_A_TIME = 2
 PARTS_AT_A_TIME = 2
 """Files written at once; each is a cutoff's rows in memory, twice while they are put in order."""
@@ -170,7 +172,7 @@ class DuckDBEngine:
             for batch in self._backend.con.sql(query).to_arrow_reader(ROW_GROUP):
                 read.append(batch.column(0).to_numpy())
                 rows += len(read[-1])
-                if rows > HASHES_AT_A_TIME:
+                if rows > HASHES_AT_A_TIME and passes < MOST_PASSES:
                     return None
             together = np.concatenate(read)
             together.sort()
