@@ -37,8 +37,8 @@ def test_slow_work_is_a_503(api, monkeypatch: pytest.MonkeyPatch) -> None:
 
     release = threading.Event()
     monkeypatch.setattr(threads, "SECONDS", 0.05)
-    monkeypatch.setattr(explanations, "explain", lambda *_: release.wait())
-    answer = api.post("/v1/explanations", json={"rows": [ROW]})
+    monkeypatch.setattr(explanations, "explain", lambda *_: release.wait(10))
+    answer = api.post("/v1/explanations", json={"rows": [ROW, ROW]})  # one alone needs no thread
     release.set()
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:holdfast:slow")
     assert answer.headers["retry-after"]
