@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import socket
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -82,3 +87,45 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
             target.sendall(data)
     with suppress(OSError):
         target.shutdown(socket.SHUT_RDWR)
+
+
+class OwnRedis:
+    """A Redis server of the test's own, which keeps what it has been told in ``folder``: it can be killed and started
+    again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._program = shutil.which("redis-server")
+        if self._program is None:
+            reason = "no redis-server on this machine to stop and start (Debian: apt-get install redis-server)"
+            if os.environ.get("HOLDFAST_REQUIRE_SERVICES") == "1":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        folder.mkdir()
+        self._folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self.start()
+
+    @property
+    def address(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Return when it answers."""
+        assert self._program is not None
+        command = [self._program, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._folder)]
+        command += ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+        self._popen = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        redis = import_module("redis")
+        end = time.monotonic() + 20
+        with redis.Redis.from_url(self.address, socket_connect_timeout=1) as client:
+            while True:
+                with suppress(redis.RedisError):  # it refuses connections, and then it is loading
+                    client.ping()
+                    return
+                assert time.monotonic() < end, "redis-server does not answer"
+                time.sleep(0.02)
+
+    def stop(self, sign: signal.Signals = signal.SIGTERM) -> None:
+        self._popen.send_signal(sign)
+        self._popen.wait(20)

@@ -23,6 +23,8 @@ from holdfast.stores.online import OnlineStore, SqliteStore
 
 CUTOFF = datetime(2024, 3, 1, tzinfo=UTC)
 NOW = datetime(2024, 3, 4, 12, tzinfo=UTC)
+HERE = "http://localhost"
+"""Without a key only this machine's own names are answered."""
 IDS = sorted([*(f"C-{i:04d}" for i in range(118)), "a/b c", "Ærø-客"])
 SCHEMA = FeatureSchema(
     (

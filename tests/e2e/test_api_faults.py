@@ -5,21 +5,18 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import os
 import random
 import shutil
 import signal
-import socket
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from serving_load import CLIENTS, START_SECONDS, Load, Server, free_port
 
 from holdfast.models.bundle import Bundle
 from holdfast.stores.online import OnlineWriter
@@ -36,11 +33,7 @@ if __name__ == "__main__":
     serve(settings, "127.0.0.1", int(sys.argv[2]), workers=int(sys.argv[3]))
 """
 LOOP = 'while :; do "$0" "$@"; done'
-START_SECONDS = 60
-CLIENTS = 4
 SWITCHES = 50
-PAUSE_SECONDS = 0.01
-"""Between a client's requests, or they keep the processor from a process that starts."""
 
 
 @pytest.fixture(scope="module")
@@ -55,92 +48,23 @@ def world(tmp_path: Path, bundles: list[Bundle]) -> World:
     return world
 
 
-class Server:
-    """A supervisor and the processes below it that serve a world."""
-
-    def __init__(self, world: World, workers: int, *before: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
-        script = world.root / "serve_demo.py"
-        script.write_text(PROGRAM)
-        program = [sys.executable, str(script), str(world.root), str(self.port), str(workers)]
-        self.log = world.root / "serve.log"
-        with self.log.open("wb") as said:  # in a session of its own, so that all of it can be stopped
-            self.popen = subprocess.Popen([*before, *program], stdout=said, stderr=said, start_new_session=True)
-
-    def ask(self, method: str, path: str, body: Any = None, *, timeout: float = 20) -> tuple[int, Any]:
-        """One request on a connection of its own."""
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)) as connection:
-            data = None if body is None else json.dumps(body)
-            connection.request(method, path, data, {"connection": "close", "content-type": "application/json"})
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-
-    def until_up(self) -> None:
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                if self.ask("GET", "/readyz", timeout=2)[0] == 200:
-                    return
-            time.sleep(0.05)
-        raise AssertionError(self.log.read_text())
-
-    def close(self) -> None:
-        os.killpg(self.popen.pid, signal.SIGKILL)
-        self.popen.wait(10)
-
-
 @pytest.fixture
 def start(world: World) -> Iterator[Callable[..., Server]]:
     running: list[Server] = []
 
     def run(workers: int, *before: str) -> Server:
-        running.append(Server(world, workers, *before))
+        """A supervisor and the processes below it that serve the world."""
+        script = world.root / "serve_demo.py"
+        script.write_text(PROGRAM)
+        port = free_port()
+        program = [sys.executable, str(script), str(world.root), str(port), str(workers)]
+        running.append(Server(port, [*before, *program], world.root / "serve.log"))
         running[-1].until_up()
         return running[-1]
 
     yield run
     for server in running:
         server.close()
-
-
-class Load:
-    """Clients that ask one thing after another until told to stop; what went wrong, and how often it went well."""
-
-    def __init__(self, ask: Callable[[int, int], None]) -> None:
-        self.lost: list[Exception] = []
-        self.answered = 0
-        self._stop = threading.Event()
-        self._ask = ask
-        self._threads = [threading.Thread(target=self._run, args=(i,), daemon=True) for i in range(CLIENTS)]
-
-    def _run(self, client: int) -> None:
-        number = 0
-        while not self._stop.is_set():
-            try:
-                self._ask(client, number)
-                self.answered += 1
-            except Exception as e:
-                self.lost.append(e)
-            number += 1
-            time.sleep(PAUSE_SECONDS)
-
-    def wait_for(self, more: int) -> None:
-        """Until that many more were answered."""
-        wanted, end = self.answered + more, time.monotonic() + START_SECONDS
-        while self.answered < wanted:
-            assert time.monotonic() < end, f"no answers; lost: {self.lost[-3:]}"
-            time.sleep(0.005)
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(30)
 
 
 def children(pid: int) -> list[int]:

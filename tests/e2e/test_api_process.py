@@ -16,7 +16,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from holdfast.api.serve import Settings, is_loopback, listen, needs_keys
+from holdfast.api.loopback import is_loopback
+from holdfast.api.serve import Settings, listen, needs_keys
 from holdfast.config.business import ServingSection
 from holdfast.errors import HoldfastError, UsageError
 from serving_world import IDS, ROW, World, train
@@ -116,7 +117,7 @@ def start(world: World) -> Iterator[Callable[..., Process]]:
 def answer_to_a_slow_request(process: Process, sign: signal.Signals) -> bytes:
     """What comes for a request whose second half is sent only when the process, told to stop, takes no more of them."""
     host, port = process.url().removeprefix("http://").split(":")
-    head = "POST /v1/scores HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 28\r\n\r\n"
+    head = "POST /v1/scores HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 28\r\n\r\n"
     with socket.create_connection((host, int(port)), timeout=20) as slow:
         slow.sendall(head.encode() + b'{"customer')
         assert httpx2.get(f"{process.url()}/healthz").status_code == 200  # the slow one is under way by now

@@ -7,6 +7,7 @@ import math
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from holdfast.api.keys import Keys
+from holdfast.api.loopback import is_named_loopback
 from holdfast.api.problems import ApiProblem, problem_response
 from holdfast.api.rate import Limiter
 from holdfast.artifacts.keys import Key, Role
@@ -22,6 +23,10 @@ SCORING = frozenset({"/v1/scores", "/v1/explanations"})
 API_KEY_HEADER = "X-API-Key"
 _AUTHORIZATION, _API_KEY = b"authorization", API_KEY_HEADER.lower().encode()
 _BEARER = b"bearer "
+_OTHER_HOST = (
+    "without a key only requests to localhost or 127.0.0.1 are answered here, and the Host header names another. "
+    "Ask for http://localhost, or send a key."
+)
 _HOW = f"Send a key as {API_KEY_HEADER}, or as Authorization: Bearer. An operator makes one: holdfast keys create"
 
 
@@ -30,7 +35,8 @@ class Gate:
 
     Parameters
     ----------
-    required : whether every request needs a key; where not, admin calls still do, and a wrong one is refused
+    required : whether every request needs a key; where not, admin calls still do, a wrong one is refused, and without
+        one the Host must be this machine
     limiter : counts the requests of each key; None for no limit
     """
 
@@ -57,6 +63,8 @@ class Gate:
         if not sent:
             if self.required or path.startswith(ADMIN_BELOW):
                 raise _unauthorized(_HOW, "")
+            if not all(is_named_loopback(value) for name, value in scope["headers"] if name == b"host"):
+                raise ApiProblem(421, "other-host", _OTHER_HOST)
             return
         key = self.keys.find(sent[0]) if len(sent) == 1 else None
         if key is None:

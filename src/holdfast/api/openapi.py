@@ -95,6 +95,7 @@ def _describe_refusals(path: str, operation: dict[str, Any], *, keys_required: b
     if not is_open(path):
         statuses |= {*OF_KEYS, *((403,) if needed_role(path) != "read" else ())}
         either: list[dict[str, list[str]]] = [{name: []} for name in SCHEMES]
+        statuses |= set() if keys_required else {421}
         operation["security"] = either if keys_required or path.startswith(ADMIN_BELOW) else [*either, {}]
     for status, response in problems(*statuses).items():
         operation["responses"].setdefault(str(status), response)

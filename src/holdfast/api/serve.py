@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 import os
@@ -22,6 +21,7 @@ from uvicorn.supervisors import Multiprocess
 
 from holdfast.api.app import create_app
 from holdfast.api.connections import KEEP_ALIVE_SECONDS, MAX_HEAD_BYTES, Connection
+from holdfast.api.loopback import is_loopback
 from holdfast.config.business import ServingSection
 from holdfast.config.tree import SECRETS
 from holdfast.errors import HoldfastError, UsageError
@@ -173,14 +173,6 @@ def needs_keys(settings: Settings, host: str) -> bool:
             fix=f"Run: holdfast keys create --name NAME --role read --project {settings.project}",
         )
     return required
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches ``host``. Names other than localhost are not trusted to stay what they are."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def listen(host: str, port: int) -> socket.socket:

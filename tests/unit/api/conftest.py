@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from holdfast.api.app import create_app
 from holdfast.config.business import ServingSection
 from holdfast.models.bundle import Bundle
-from serving_world import NOW, World, train
+from serving_world import HERE, NOW, World, train
 
 Open = Callable[..., TestClient]
 
@@ -65,7 +65,7 @@ def open_api(clock: Clock) -> Iterator[Open]:
         def start(world: World, **settings: Any) -> TestClient:
             app = create_app(world.online, world.models, ServingSection(**settings), clock=clock, project="demo")
             # an error that leaves the app would be raised here: the client must get a 500 instead
-            return stack.enter_context(TestClient(app, raise_server_exceptions=True, follow_redirects=False))
+            return stack.enter_context(TestClient(app, HERE, raise_server_exceptions=True, follow_redirects=False))
 
         yield start
 

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from holdfast.api.app import create_app
 from holdfast.config.business import ServingSection
 from holdfast.models.bundle import Bundle
-from serving_world import NOW, ROW, World
+from serving_world import HERE, NOW, ROW, World
 
 JSON = {"content-type": "application/json"}
 SECRET = "C-SECRET-77"
@@ -70,7 +70,7 @@ def api(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Te
     world = World(tmp_path_factory.mktemp("abused"))
     world.promote(bundle, "1")
     app = create_app(world.online, world.models, ServingSection(), clock=lambda: NOW, project="demo")
-    with TestClient(app, raise_server_exceptions=True, follow_redirects=False) as client:
+    with TestClient(app, HERE, raise_server_exceptions=True, follow_redirects=False) as client:
         yield client
 
 
@@ -159,7 +159,7 @@ def test_headers_and_queries(api, caplog: pytest.LogCaptureFixture) -> None:
         assert (
             api.get("/v1/model", headers=[("X-Request-ID", f"{SECRET}\tx"), ("Accept", "x" * 9000)]).status_code == 200
         )
-        assert api.get("/v1/model", headers={"Host": f"{SECRET}.example"}).status_code == 200
+        assert api.get("/v1/model", headers={"Host": f"{SECRET}.example"}).status_code == 421
         assert SECRET not in str(api.get("/", headers={"Host": f"{SECRET}.example"}).headers)
         assert api.get("/v1/model", headers={"Content-Length": "-1"}).status_code < 500
         assert api.get("/v1/model", headers={"Range": "bytes=0-1,-9", "If-None-Match": "*"}).status_code == 200

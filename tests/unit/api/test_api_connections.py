@@ -20,8 +20,8 @@ from holdfast.config.business import ServingSection
 from serving_world import World
 
 QUICK = 0.4
-POST = b"POST /v1/scores HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
-GET = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+POST = b"POST /v1/scores HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, Any]]:
 def test_headers_that_do_not_come_are_not_waited_for(serve) -> None:
     port = serve(head_seconds=QUICK)
     with connect(port) as silent, connect(port) as slow, connect(port) as dripping:
-        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n")
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
         stop = threading.Event()
 
         def drip() -> None:
@@ -103,7 +103,7 @@ def test_a_second_request_has_its_own_time(serve) -> None:
 
 def test_an_answer_to_head_has_no_body(serve) -> None:
     with connect(serve()) as connection:
-        connection.sendall(GET.replace(b"GET", b"HEAD") + GET.replace(b"Host: h", b"Host: h\r\nConnection: close"))
+        connection.sendall(GET.replace(b"GET", b"HEAD") + GET.replace(b"Host:", b"Connection: close\r\nHost:"))
         received = connection.makefile("rb").read()
     assert received.count(b"HTTP/1.1 200 OK") == 2
     assert received.count(b"content-length: 18") == 2
@@ -149,14 +149,14 @@ def test_100_megabytes_are_refused_before_they_are_read(serve, length: bytes) ->
 
 def test_who_sends_on_after_an_answer_is_cut_off(serve) -> None:
     with connect(serve(linger_seconds=QUICK)) as connection:
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\n1")
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n1")
         assert connection.makefile("rb").read().startswith(b"HTTP/1.1 200")
 
 
 def test_who_does_not_read_is_cut_off(serve) -> None:
     with connect(serve(read_seconds=QUICK)) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        request = b"GET /v1/customers?limit=1000 HTTP/1.1\r\nHost: h\r\n\r\n"
+        request = b"GET /v1/customers?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n"
         with pytest.raises(OSError, match=r"reset|Broken"):  # noqa: PT012 - which of them is cut off, the kernel knows
             for _ in range(10_000):
                 connection.sendall(request * 20)
@@ -176,14 +176,14 @@ NOT_HTTP = [
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),  # TLS
     (b"GET /healthz HTTP/9\r\n\r\n", 400),
     (b"GET /healthz HTTP/1.1\r\n\r\n", 400),  # no Host
-    (b"GET /a b HTTP/1.1\r\nHost: h\r\n\r\n", 400),
-    (b"GET /healthz HTTP/1.1\r\nHost: h\r\nA: " + b"x" * 20_000, 431),
+    (b"GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nA: " + b"x" * 20_000, 431),
     (b"GET /?" + b"q" * 20_000, 431),
     (POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", 400),
     (POST + b"Content-Length: -5\r\n\r\n", 400),
     (POST + b"Transfer-Encoding: gzip\r\n\r\n", 400),
     (POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
-    (b"GET /healthz HTTP/1.1\r\nHost: h\r\nA: b\r\n folded\x00\r\n\r\n", 400),
+    (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nA: b\r\n folded\x00\r\n\r\n", 400),
 ]
 
 

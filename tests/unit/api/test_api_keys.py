@@ -23,7 +23,7 @@ from holdfast.artifacts.keys import ROLES, digest, new_key
 from holdfast.config.business import ServingSection
 from holdfast.errors import StoreError
 from holdfast.stores.state import StateStore
-from serving_world import NOW, ROW, World
+from serving_world import HERE, NOW, ROW, World
 
 SCORES = {"rows": [ROW]}
 
@@ -74,7 +74,7 @@ def guarded(world: World, office: Office) -> Iterator[Callable[..., TestClient]]
             world.online, world.models, ServingSection(ttl="36500d", **settings),
             project="demo", open_state=office.open, keys_required=required,
         )  # fmt: skip
-        clients.append(TestClient(app, follow_redirects=False).__enter__())
+        clients.append(TestClient(app, HERE, follow_redirects=False).__enter__())
         return clients[-1]
 
     yield start
@@ -84,6 +84,12 @@ def guarded(world: World, office: Office) -> Iterator[Callable[..., TestClient]]
 
 def with_key(key: str) -> dict[str, dict[str, str]]:
     return {"headers": {"X-API-Key": key}}
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_key_is_enough_under_any_name(guarded, office: Office, required: bool) -> None:
+    headers = {"x-api-key": office.keys["read"], "host": "evil.example"}
+    assert guarded(required=required).get("/v1/customers/C-0001", headers=headers).status_code == 200
 
 
 def test_each_role_may_do_its_part(guarded, office: Office) -> None:

@@ -1,0 +1,184 @@
+"""What the API answers from the online store while it is written to and while its server goes away: never a mixed and
+never a missing answer (issue 5, faults)."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from company import command, environment, holdfast, write_company
+from serving_load import Load, Server, free_port
+
+from holdfast.stores.scores import read_scores
+from redis_server import OwnRedis
+
+CUTOFFS = ("2024-02-01", "2024-01-01", "2023-12-01")
+"""Each has a generation of its own. The store keeps two of them, so that the third is always written anew."""
+KILLS = 20 if os.environ.get("HOLDFAST_ALL_KILLS") == "1" else 8
+LATEST_SECONDS = 0.8
+DRIVER = Path(__file__).with_name("killed.py")
+PROJECT = ("--project", "shop", "--set", "serving.ttl=36500d")
+
+
+@dataclass
+class Shop:
+    """A company that is scored at all of `CUTOFFS`, and where its online store is."""
+
+    home: Path
+    words: tuple[str, ...]
+    env: dict[str, str]
+    redis: OwnRedis | None
+    truth: dict[datetime, dict[str, float]]
+    seen: dict[str, datetime] = field(default_factory=dict)
+    """The cutoff of each generation that has answered."""
+
+    def materialize(self, cutoff: str) -> list[str]:
+        return ["materialize", "--cutoff", cutoff, *self.words, "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("scored")
+    write_company(home)
+    calls: list[tuple[str, ...]] = [("run",)]
+    calls += [(verb, "--cutoff", cutoff) for cutoff in CUTOFFS for verb in ("score", "decide")]
+    groups = [(".", None, (*words, *PROJECT, "--quiet"), [None]) for words in calls]
+    done = subprocess.run(
+        [sys.executable, str(DRIVER), json.dumps(groups)], env=environment(home), cwd=home, capture_output=True,
+        text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]).count([[0, 0]]) == 0
+    return home
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def shop(request: pytest.FixtureRequest, scored: Path, tmp_path: Path) -> Iterator[Shop]:
+    home = tmp_path / "home"
+    shutil.copytree(scored, home)
+    truth = {}
+    for cutoff in CUTOFFS:
+        at = datetime.fromisoformat(cutoff).replace(tzinfo=UTC)
+        table = read_scores(home / "var" / "shop", at).table
+        truth[at] = dict(zip(table["customer_id"].to_pylist(), table["probability"].to_pylist(), strict=True))
+    if request.param == "sqlite":
+        yield Shop(home, PROJECT, environment(home), None, truth)
+        return
+    redis = OwnRedis(tmp_path / "redis")
+    try:
+        env = environment(home, {"HOLDFAST_REDIS_URL": redis.address})
+        yield Shop(home, (*PROJECT, "--set", "serving.store=redis"), env, redis, truth)
+    finally:
+        redis.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def server(shop: Shop) -> Iterator[Server]:
+    made = holdfast(shop.home, *shop.materialize(CUTOFFS[0]), **shop.env)
+    assert made.returncode == 0, made.stderr
+    port = free_port()
+    program = command("serve", "--port", str(port), *shop.words)
+    server = Server(port, program, shop.home / "serve.log", shop.env)
+    try:
+        server.until_up()
+        yield server
+    finally:
+        server.close()
+
+
+def check(shop: Shop, body: dict[str, Any], asked: list[str]) -> None:
+    """Every customer is there whom the one generation that answered has, with the probability that it has."""
+    cutoff = datetime.fromisoformat(body["freshness"]["cutoff"])
+    assert shop.seen.setdefault(body["generation"], cutoff) == cutoff
+    truth = shop.truth[cutoff]
+    told = {score["customer_id"]: score["probability"] for score in body["scores"]}
+    assert told == {i: pytest.approx(truth[i], abs=1e-12) for i in asked if i in truth}
+    assert sorted(body["not_found"]) == [i for i in asked if i not in truth]
+
+
+def everyone(shop: Shop) -> list[str]:
+    return sorted(set().union(*shop.truth.values()))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_materialize_killed_under_constant_reads(shop: Shop, server: Server) -> None:
+    asked = everyone(shop)
+
+    def ask(client: int, number: int) -> None:
+        status, body = server.ask("POST", "/v1/scores", {"customer_ids": asked})
+        assert status == 200, body
+        check(shop, body, asked)
+
+    dice = random.Random(os.environ.get("HOLDFAST_KILL_SEED", "9"))
+    # by the clock, whatever it is doing; each writes a generation that the store has not, or has not any more
+    killed = [(shop.materialize(CUTOFFS[(n + 1) % 3]), [dice.uniform(0, LATEST_SECONDS), None]) for n in range(KILLS)]
+    groups = [(".", None, words, moments) for words, moments in killed]
+    with Load(ask) as load:
+        done = subprocess.run(
+            [sys.executable, str(DRIVER), json.dumps(groups)], env=shop.env, cwd=shop.home, capture_output=True,
+            text=True, timeout=500, check=False,
+        )  # fmt: skip
+        load.wait_for(20)
+    assert done.returncode == 0, done.stderr
+    attempts = json.loads(done.stdout.splitlines()[-1])
+    codes = [code for group in attempts for code, _ in group]
+    assert set(codes) == {0, -signal.SIGKILL}, done.stderr
+    assert codes.count(-signal.SIGKILL) >= KILLS // 2
+    assert not load.lost, load.lost[:3]
+    assert set(shop.seen.values()) == set(shop.truth)
+    assert len(shop.seen) == len(CUTOFFS)
+    if shop.redis is None:
+        left = {path.name for path in (shop.home / "var" / "shop" / "online").iterdir()}
+        assert len(left) == 3, left  # the pointer, the present generation and the one before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shop", ["redis"], indirect=True)
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
+def test_redis_stopped_and_started_again_under_load(sign: signal.Signals, shop: Shop, server: Server) -> None:
+    assert shop.redis is not None
+    asked = everyone(shop)
+    status, body = server.ask("POST", "/v1/scores", {"customer_ids": asked})
+    assert status == 200, body
+    states: list[tuple[float, int]] = []
+
+    def ask(client: int, number: int) -> None:
+        status, body = server.ask("POST", "/v1/scores", {"customer_ids": asked}, timeout=5)
+        states.append((time.monotonic(), status))
+        if status == 200:
+            check(shop, body, asked)
+        else:
+            assert (status, body["type"]) == (503, "urn:holdfast:unreadable"), body
+
+    with Load(ask) as load:
+        load.wait_for(50)
+        shop.redis.stop(sign)
+        stopped = time.monotonic()
+        load.wait_for(100)
+        back = time.monotonic()
+        shop.redis.start()
+        end = time.monotonic() + 20
+        while states[-1][1] != 200:
+            assert time.monotonic() < end, "it does not answer again"
+            time.sleep(0.01)
+        again = time.monotonic()
+        load.wait_for(100)
+    assert not load.lost, load.lost[:3]
+    away = {status for at, status in states if stopped + 1 < at < back}
+    assert away <= {503}
+    assert 503 in {status for at, status in states if stopped < at < back}
+    assert {status for at, status in states if at > again + 1} <= {200}
+    assert "Traceback" not in server.log.read_text()
