@@ -57,7 +57,8 @@ estimators:
   logistic: {}
 folds: {test_cutoffs: 2, validation_cutoffs: 2}
 bootstrap: 50
-promotion: {min_lift: 0.01, max_calibration_error: 0.9, calibration_margin: 1, profit_margin: 1}
+promotion:
+  {min_lift: 0.01, max_calibration_error: 0.9, calibration_margin: 1, profit_margin: 1, latency_ms: 10000}
 """
 DECISIONS = """\
 value: {revenue: price}

@@ -37,6 +37,7 @@ SETS = (
     "training.bootstrap=50",
     "training.threads=2",
     "training.promotion.min_lift=-1",
+    "training.promotion.latency_ms=10000",
     "training.promotion.max_calibration_error=1",
 )
 

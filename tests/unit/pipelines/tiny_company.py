@@ -35,6 +35,7 @@ SETS = (
     "training.threads=2",
     "training.promotion.min_lift=-1",  # a first champion at any price: what is tested is not how good it is
     "training.promotion.max_calibration_error=1",
+    "training.promotion.latency_ms=10000",  # whatever else the machine is doing
     "training.promotion.calibration_margin=1",
     "training.promotion.profit_margin=1",
     "monitoring.triggers.drifted_share=1",  # with so few rows something always drifts
