@@ -126,6 +126,13 @@ class OwnRedis:
                 assert time.monotonic() < end, "redis-server does not answer"
                 time.sleep(0.02)
 
+    def pause(self) -> None:
+        """Keep connections, take new ones, answer nothing."""
+        self._popen.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._popen.send_signal(signal.SIGCONT)
+
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> None:
         self._popen.send_signal(sign)
         self._popen.wait(20)

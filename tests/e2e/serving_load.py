@@ -62,12 +62,12 @@ class Server:
 class Load:
     """Clients that ask one thing after another until told to stop; what went wrong, and how often it went well."""
 
-    def __init__(self, ask: Callable[[int, int], None]) -> None:
+    def __init__(self, ask: Callable[[int, int], None], clients: int = CLIENTS) -> None:
         self.lost: list[Exception] = []
         self.answered = 0
         self._stop = threading.Event()
         self._ask = ask
-        self._threads = [threading.Thread(target=self._run, args=(i,), daemon=True) for i in range(CLIENTS)]
+        self._threads = [threading.Thread(target=self._run, args=(i,), daemon=True) for i in range(clients)]
 
     def _run(self, client: int) -> None:
         number = 0

@@ -182,3 +182,34 @@ def test_redis_stopped_and_started_again_under_load(sign: signal.Signals, shop: 
     assert 503 in {status for at, status in states if stopped < at < back}
     assert {status for at, status in states if at > again + 1} <= {200}
     assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shop", ["redis"], indirect=True)
+def test_redis_that_answers_nothing_keeps_nobody_waiting_for_long(shop: Shop, server: Server) -> None:
+    assert shop.redis is not None
+    asked = everyone(shop)
+    longest = 0.0
+    states: list[int] = []
+
+    def ask(client: int, number: int) -> None:
+        nonlocal longest
+        began = time.monotonic()
+        status, body = server.ask("POST", "/v1/scores", {"customer_ids": asked}, timeout=60)
+        longest = max(longest, time.monotonic() - began)
+        states.append(status)
+        if status == 200:
+            check(shop, body, asked)
+
+    with Load(ask, clients=40) as load:
+        load.wait_for(100)
+        shop.redis.pause()
+        try:
+            load.wait_for(400)
+            assert states[-1] == 503
+        finally:
+            shop.redis.go_on()
+        load.wait_for(200)
+    assert not load.lost, load.lost[:3]
+    assert states[-1] == 200
+    assert longest < 15  # what docs/how-to/secure-the-api.md promises of any request

@@ -1,4 +1,7 @@
-"""Every command of the README, the tutorial and the how-to pages is executed: here, or by name in .ci/run."""
+"""Every command of the README, the tutorial and the how-to pages is executed: here, or by name in .ci/run.
+
+``holdfast`` is on PATH as for a reader; it runs in forks (see forking.py), but for the server.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from forking import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -36,6 +40,7 @@ SMALL = {
     "HOLDFAST__TRAINING__BOOTSTRAP": "50",
     "HOLDFAST__TRAINING__PROMOTION__MIN_LIFT": "0.01",
     "HOLDFAST__TRAINING__PROMOTION__MAX_CALIBRATION_ERROR": "0.9",
+    "HOLDFAST__TRAINING__PROMOTION__LATENCY_MS": "10000",
 }
 COMPANY = {"HOLDFAST__DATA__SIMULATE__CUSTOMERS": "700", "HOLDFAST__DATA__SIMULATE__MONTHS": "24"}
 """Of projects with a simulate section only: it would be one more key of the others."""
@@ -48,21 +53,34 @@ def commands(page: str) -> list[str]:
     return [" ".join(shlex.split(line, comments=True)) for line in lines if line.strip() and line[0] != "#"]
 
 
-def environment(more: dict[str, str]) -> dict[str, str]:
+def environment(more: dict[str, str], *first: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("HOLDFAST")}
-    return {**kept, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **more}
+    path = [*map(str, first), str(Path(sys.executable).parent), os.environ["PATH"]]
+    return {**kept, "PATH": os.pathsep.join(path), **more}
 
 
-def execute(words: str, home: Path, more: dict[str, str], *, code: int = 0) -> str:
-    done = subprocess.run(
-        ["bash", "-c", words], cwd=home, env=environment(more), capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == code, f"{words}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+Execute = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def execute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Execute]:
+    """Run a line of a page in a shell; returns what it prints."""
+
+    with forked(tmp_path_factory.mktemp("path") / "bin") as first:
+
+        def run(words: str, home: Path, more: dict[str, str]) -> str:
+            done = subprocess.run(
+                ["bash", "-c", words], cwd=home, env=environment(more, first), capture_output=True, text=True,
+                timeout=240, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+            return done.stdout
+
+        yield run
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, execute: Execute) -> Path:
     """A copy of what a clone has, where `make run` was run, reduced."""
     copy = tmp_path_factory.mktemp("clone")
     for name in ("conf", "examples"):
@@ -118,7 +136,7 @@ def test_every_command_is_accounted_for() -> None:
 
 
 @pytest.mark.slow
-def test_readme(home: Path, api: str) -> None:
+def test_readme(home: Path, api: str, execute: Execute) -> None:
     for words in commands("README.md"):
         if words in ELSEWHERE or "telco" in words:
             continue
@@ -128,7 +146,7 @@ def test_readme(home: Path, api: str) -> None:
 
 
 @pytest.mark.slow
-def test_readme_telco(home: Path, shared_data: Callable[[str], Path]) -> None:
+def test_readme_telco(home: Path, shared_data: Callable[[str], Path], execute: Execute) -> None:
     downloads = home / "var" / "telco" / "downloads"
     downloads.mkdir(parents=True)
     shutil.copy(shared_data("telco/Telco-Customer-Churn.csv"), downloads)
@@ -142,7 +160,7 @@ def test_readme_telco(home: Path, shared_data: Callable[[str], Path]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if p != "README.md" and commands(p)])
-def test_page(page: str, home: Path, tmp_path: Path) -> None:
+def test_page(page: str, home: Path, tmp_path: Path, execute: Execute) -> None:
     for name in ("conf", "examples", "var"):
         shutil.copytree(home / name, tmp_path / name)
     # the tutorial's own business goes through the gate as it is; the built-in company, this small, would not

@@ -87,6 +87,7 @@ def create_app(
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
+        await parts.bundles.close()
         if limiter is not None:
             await limiter.close()
         keys.close()

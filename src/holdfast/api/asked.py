@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.config import JsonDict, JsonValue
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -13,14 +20,19 @@ from holdfast.api.examples import ROW
 
 MAX_ID_CHARS = 200
 TOP_REASONS = 3
+MOST_FIELDS = 20
+"""Of a body. Each one that is not known would be a problem of its own, and a body has room for many."""
 
 CustomerId = Annotated[
     str,
     StringConstraints(min_length=1, max_length=MAX_ID_CHARS, pattern=r"^[^\x00-\x1f\x7f]+$"),
     Field(description="As in the project's tables.", examples=["C-1001"]),
 ]
-# Not typed further: the bundle's schema checks rows, and says more when they do not fit.
-Rows = Annotated[list[dict[str, Any]], Field(min_length=1, description="Feature values by name; GET /v1/features")]
+# Not typed further: the bundle's schema checks rows, and says more when they do not fit. The first item of another type
+# ends it: a million problems of one body would be gigabytes before ten of them are told.
+Rows = Annotated[
+    list[dict[str, Any]], Field(min_length=1, fail_fast=True, description="Feature values by name; GET /v1/features")
+]
 
 
 def _either(*examples: JsonDict, first: str) -> ConfigDict:
@@ -31,6 +43,13 @@ def _either(*examples: JsonDict, first: str) -> ConfigDict:
 
 class _Either(BaseModel):
     rows: Rows | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few(cls, body: Any) -> Any:
+        if isinstance(body, dict) and len(body) > MOST_FIELDS:
+            raise ValueError(f"has {len(body)} fields; there are {', '.join(cls.model_fields)}")
+        return body
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -55,7 +74,7 @@ class ScoreRequest(_Either):
     """Either customers, for their stored scores, or feature rows, to be scored now."""
 
     model_config = _either({"customer_ids": ["C-1001", "C-9999"]}, {"rows": [ROW]}, first="customer_ids")
-    customer_ids: Annotated[list[CustomerId], Field(min_length=1)] | None = None
+    customer_ids: Annotated[list[CustomerId], Field(min_length=1, fail_fast=True)] | None = None
 
 
 class ExplanationRequest(_Either):

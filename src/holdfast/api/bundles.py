@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -23,6 +25,8 @@ from holdfast.stores.online import GenerationMeta
 
 log = logging.getLogger("holdfast.api")
 
+PATIENCE_SECONDS = 0.5
+"""Of requests with rows of their own for a new model: all that come meanwhile wait, and there is room for so many."""
 KEPT = 2
 """Requests that began before a switch still explain scores of the model before."""
 
@@ -70,6 +74,7 @@ class Bundles:
         self.models = models
         self._metrics = metrics
         self._loading = threading.Lock()
+        self._tasks: dict[str, asyncio.Task[Loaded]] = {}
         self._loaded: dict[str, Bundle] = {}
         self._last: Loaded | None = None
         self._failed: tuple[str, float] = ("", 0.0)
@@ -87,11 +92,61 @@ class Bundles:
         Unavailable
             It cannot be read, or is another than the generation says.
         """
+        found = self._ready(meta)
+        if found is None:
+            loaded = await asyncio.shield(self._task(meta))
+            found = self._ready(meta) or loaded  # asked for by another generation of the same bundle
+        return found
+
+    async def of_or_last(self, meta: GenerationMeta) -> Loaded:
+        """The bundle that made a generation or, while it takes longer than `PATIENCE_SECONDS` to load, the one before.
+
+        Raises
+        ------
+        Unavailable
+            As `of`.
+        """
+        found = self._ready(meta)
+        if found is not None:
+            return found
+        task = self._task(meta)
+        if self._last is not None:
+            await asyncio.wait([task], timeout=PATIENCE_SECONDS)
+            if not task.done():
+                return self._last
+        return await self.of(meta)
+
+    async def close(self) -> None:
+        """Wait for nothing that is still being loaded."""
+        for task in list(self._tasks.values()):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Unavailable):
+                await task
+
+    def _ready(self, meta: GenerationMeta) -> Loaded | None:
         last = self._last
         wanted = (meta.bundle_sha256, meta.model_version, meta.cutoff)
         if last is not None and (last.sha256, last.version, last.cutoff) == wanted:
             return last
-        return await threads.run(self._load, meta)
+        bundle = self._loaded.get(meta.bundle_sha256)
+        if bundle is None:
+            return None
+        self._last = Loaded(bundle, meta.model_version, meta.cutoff)
+        return self._last
+
+    def _task(self, meta: GenerationMeta) -> asyncio.Task[Loaded]:
+        """One for all who wait for the same bundle: a thread each would leave none for other work."""
+        sha256 = meta.bundle_sha256
+        task = self._tasks.get(sha256)
+        if task is None:
+            task = self._tasks[sha256] = asyncio.create_task(threads.run(self._load, meta))
+            task.add_done_callback(lambda done: self._ended(sha256, done))
+        return task
+
+    def _ended(self, sha256: str, task: asyncio.Task[Loaded]) -> None:
+        del self._tasks[sha256]
+        if not task.cancelled():
+            task.exception()  # whoever still waits for it is told; nobody may be
 
     def _load(self, meta: GenerationMeta) -> Loaded:
         with self._loading:

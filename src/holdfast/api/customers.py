@@ -9,11 +9,12 @@ from fastapi import APIRouter, Query
 from pydantic import StringConstraints
 from starlette.responses import Response
 
+from holdfast.api import threads
 from holdfast.api.answers import Customer, Worklist, written
 from holdfast.api.asked import CustomerId
 from holdfast.api.openapi import problems
 from holdfast.api.problems import ApiProblem
-from holdfast.api.serving import Serving, model_of, unknown_customer
+from holdfast.api.serving import INLINE_ROWS, Serving, model_of, unknown_customer
 from holdfast.api.store import Store
 from holdfast.errors import NotFoundError, UsageError
 from holdfast.stores.online import OnlineRow, Order, Page, Reader
@@ -63,21 +64,12 @@ def routes(serving: Serving) -> APIRouter:
         def read(reader: Reader) -> Page:
             return reader.worklist(tier, segment, limit=limit, cursor=cursor, order=order)
 
-        page = await _page(store, read)
-        meta = page.meta
-        freshness = serving.freshness(meta)
-        with store.guard():
-            found = Worklist.model_validate(
-                {
-                    "customers": [_whole(row) for row in page.rows],
-                    "next_cursor": page.next_cursor,
-                    "freshness": freshness,
-                    "model": model_of(meta),
-                    "generation": meta.generation,
-                }
-            )
+        many = limit > INLINE_ROWS
+        # with both, one index is gone through until the other word was met often enough
+        page = await _page(store, read, long=many or (tier is not None and segment is not None))
+        answer = await threads.run(_told, serving, page) if many else _told(serving, page)
         serving.metrics.scores("stored", [row.probability for row in page.rows])
-        return written(found)
+        return answer
 
     @router.get(
         "/{customer_id:path}",  # ids may hold slashes
@@ -101,9 +93,24 @@ def routes(serving: Serving) -> APIRouter:
     return router
 
 
-async def _page(store: Store, read: Callable[[Reader], Page]) -> Page:
+def _told(serving: Serving, page: Page) -> Response:
+    freshness = serving.freshness(page.meta)
+    with serving.store.guard():
+        found = Worklist.model_validate(
+            {
+                "customers": [_whole(row) for row in page.rows],
+                "next_cursor": page.next_cursor,
+                "freshness": freshness,
+                "model": model_of(page.meta),
+                "generation": page.meta.generation,
+            }
+        )
+    return written(found)
+
+
+async def _page(store: Store, read: Callable[[Reader], Page], *, long: bool) -> Page:
     try:
-        return await store.worklist(read)
+        return await store.worklist(read, long=long)
     except NotFoundError as e:
         detail = "the cursor's generation is no longer kept. Start again without a cursor."
         raise ApiProblem(410, "cursor-gone", detail) from e

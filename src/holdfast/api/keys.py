@@ -10,7 +10,8 @@ import asyncio
 import hmac
 import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,9 @@ class Keys:
         self._known: dict[str, Key] | None = {} if open_state is None else None
         self._used: dict[str, datetime] = {}
         self._marked: dict[str, datetime] = {}
+        self._opening = threading.Lock()
         self._reading = threading.Lock()
+        self._marking = threading.Lock()
         self._said = ""
 
     def find(self, sent: bytes) -> Key | None:
@@ -89,27 +92,36 @@ class Keys:
         StoreError
             It cannot be opened.
         """
-        with self._reading:
-            return self._opened()
+        with self._opening:
+            assert self._open is not None, "admin calls need a key, and without a state database there is none"
+            if self._state is None:
+                self._state = self._open()
+            return self._state
 
     def read(self) -> None:
-        """Learn which keys there are, and write when those that there are were last used; for a thread."""
+        """Learn which keys there are, and write when those that there are were last used; for a thread.
+
+        What another thread still waits for is left to it: a database that does not answer holds one thread, and a
+        write that waits for its turn keeps nobody from learning that a key was revoked.
+        """
         if self._open is None:
             return
-        with self._reading:
-            try:
-                state = self._opened()
-                self._known = state.usable_keys(self.project)
-                self._mark(state)
-            except Exception as e:  # whatever it is, there must be a next time
-                self._metrics.store_error("keys")
-                said = str(e) if isinstance(e, HoldfastError | OSError) else trace_without_values(e)
-                if said != self._said:  # once, not every few seconds until it is mended
-                    self._said = said
-                    log.error("the keys cannot be read or marked as used; those known so far count: %s", said)
-                return
-            self._metrics.keys_read()
-            self._said = ""
+        try:
+            with _unless_taken(self._reading) as mine:
+                if mine:
+                    self._known = self.state().usable_keys(self.project)
+                    self._metrics.keys_read()
+            with _unless_taken(self._marking) as mine:
+                if mine:
+                    self._mark(self.state())
+        except Exception as e:  # whatever it is, there must be a next time
+            self._metrics.store_error("keys")
+            said = str(e) if isinstance(e, HoldfastError | OSError) else trace_without_values(e)
+            if said != self._said:  # once, not every few seconds until it is mended
+                self._said = said
+                log.error("the keys cannot be read or marked as used; those known so far count: %s", said)
+            return
+        self._said = ""
 
     async def follow(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Read again and again, until cancelled."""
@@ -126,14 +138,19 @@ class Keys:
             self._state.close()
             self._state = None
 
-    def _opened(self) -> StateStore:
-        assert self._open is not None, "admin calls need a key, and without a state database there is none"
-        if self._state is None:
-            self._state = self._open()
-        return self._state
-
     def _mark(self, state: StateStore) -> None:
         due = {k: at for k, at in self._used.copy().items() if at - self._marked.get(k, _NEVER) >= MARK_EVERY}
         if due:
             state.mark_used(due)
             self._marked |= due
+
+
+@contextmanager
+def _unless_taken(lock: threading.Lock) -> Iterator[bool]:
+    """Whether the lock was had, without waiting for it."""
+    mine = lock.acquire(blocking=False)
+    try:
+        yield mine
+    finally:
+        if mine:
+            lock.release()

@@ -131,7 +131,8 @@ class Metrics:
     def down(self) -> None:
         """The store cannot be read: what served is no longer said."""
         self._up.labels(self.project).set(0)
-        self._model.clear()
+        for gauge in (self._model, self._age, self._stale):
+            gauge.clear()
 
     def serves(self, version: str, sha256: str, generation: str, cutoff: datetime, now: datetime, stale: bool) -> None:
         """What serves, as of the scrape."""

@@ -57,10 +57,10 @@ class Serving:
         return self.clock() - meta.cutoff > timedelta(days=self.settings.ttl.days)
 
     async def model(self) -> Loaded:
-        """The model for rows that the client brings: the serving one or, while the store or its bundle cannot be
-        read, the one loaded last. Answers name the one used."""
+        """The model for rows that the client brings: the serving one or, while that is being loaded, or the store or
+        its bundle cannot be read, the one loaded last. Answers name the one used."""
         try:
-            return await self.bundles.of(await self.store.meta())
+            return await self.bundles.of_or_last(await self.store.meta())
         except Unavailable:
             if self.bundles.last is None:
                 raise

@@ -44,6 +44,7 @@ class Store:
         self._metrics = metrics
         self._reader: Reader | None = None
         self._opening = threading.Lock()
+        self._polling = threading.Lock()
         self._threads: CapacityLimiter | None = None
         self._polled = -math.inf
         self._away: tuple[float, UnreachableError] | None = None
@@ -89,9 +90,9 @@ class Store:
 
         return await self._do(read, long=long)
 
-    async def worklist(self, read: Callable[[Reader], Page]) -> Page:
-        """What ``read`` makes of the reader."""
-        return await self._do(read)
+    async def worklist(self, read: Callable[[Reader], Page], *, long: bool) -> Page:
+        """What ``read`` makes of the reader. ``long``: it may take milliseconds."""
+        return await self._do(read, long=long)
 
     async def _do(self, read: Callable[[Reader], _T], *, long: bool = False) -> _T:
         if self.online.local and not long:
@@ -103,27 +104,35 @@ class Store:
         return await to_thread.run_sync(self._read, read, limiter=self._threads)
 
     def _read(self, read: Callable[[Reader], _T]) -> _T:
-        with self.guard():
-            if self._away is not None and monotonic() < self._away[0]:
-                raise self._away[1]
-            try:
-                found = read(self._followed())
-            except UnreachableError as e:
-                self._away = (monotonic() + AWAY_SECONDS, e)
-                raise
+        with self.guard(), self._reaching():
+            found = read(self._followed())
             self._away = None
             return found
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """Not while the server has just not answered; if it does not answer now, remember that."""
+        if self._away is not None and monotonic() < self._away[0]:
+            raise self._away[1]
+        try:
+            yield
+        except UnreachableError as e:
+            self._away = (monotonic() + AWAY_SECONDS, e)
+            raise
 
     def _followed(self) -> Reader:
         """The reader, on what serves."""
         if self._reader is None:
-            with self._opening:
+            with self._opening, self._reaching():  # those who waited ask no server that has not answered meanwhile
                 self._reader = self._reader or self.online.reader()
         elif self.online.local:
             self._reader.refresh()
-        elif monotonic() - self._polled >= POLL_SECONDS:
-            self._reader.refresh()
-            self._polled = monotonic()
+        elif monotonic() - self._polled >= POLL_SECONDS and self._polling.acquire(blocking=False):
+            try:  # the others read on
+                self._reader.refresh()
+                self._polled = monotonic()
+            finally:
+                self._polling.release()
         return self._reader
 
     @contextmanager

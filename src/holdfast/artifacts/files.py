@@ -93,6 +93,13 @@ def writing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def settle(parent: Path) -> None:
+    """`clear_temporary` for everything in a folder: what a killed writer had moved aside is there again."""
+    names = {left.name.removeprefix(TEMPORARY).partition("~")[0] for left in parent.glob(f"{TEMPORARY}*~*")}
+    for name in sorted(names):
+        clear_temporary(parent / name)
+
+
 def clear_temporary(path: Path) -> None:
     """Remove what killed writers of ``path`` left beside it; writers that still live keep theirs."""
     for left in path.parent.glob(f"{TEMPORARY}{path.name}~*"):

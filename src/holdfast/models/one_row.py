@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from functools import lru_cache
 
 import numpy as np
 import treelite
@@ -77,8 +76,7 @@ class OneRow:
         self._start = start
         self._lay_nodes(trees)
         self._lay_tables(trees)
-        # who explains a row asks for its margin as well, before and to compare
-        self._read = lru_cache(maxsize=1)(self._read_bytes)
+        self._last: tuple[bytes, tuple[float, BoolArray]] | None = None
 
     def _lay_nodes(self, trees: list[Tree]) -> None:
         """Splits first, then leaves, which are their own children."""
@@ -146,8 +144,16 @@ class OneRow:
         out[0, -1] = self.base
         return out
 
+    def _read(self, row: bytes) -> tuple[float, BoolArray]:
+        """The margin of a row's bytes, and its answers: who explains a row asks for its margin too."""
+        last = self._last
+        if last is not None and last[0] == row:
+            return last[1]
+        found = self._read_bytes(row)
+        self._last = row, found
+        return found
+
     def _read_bytes(self, row: bytes) -> tuple[float, BoolArray]:
-        """The margin of a row's bytes, and its answers."""
         went_left = self._answers(np.frombuffer(row, dtype=np.float32))
         node = self._roots
         for _ in range(self._depth):

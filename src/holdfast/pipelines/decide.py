@@ -24,7 +24,7 @@ from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.knowledge import open_sources
 from holdfast.snapshots.outcomes import churned
 from holdfast.sources.tables import Sources
-from holdfast.stores.scores import read_features, read_scores, write_decisions
+from holdfast.stores.scores import SCORES, check_made_of, read_features, read_scores, write_decisions
 
 DAYS_PER_MONTH = 30.4375  # 365.25 / 12
 
@@ -53,6 +53,7 @@ def decide(workspace: Workspace, *, cutoff: datetime | None = None) -> DecideRep
     """
     config = workspace.config
     scores = read_scores(workspace.var, cutoff)
+    check_made_of(workspace.var, SCORES, scores.cutoff)
     _, features, _ = read_features(workspace.var, scores.cutoff)
     treatments: pa.Table | None = None
     if config.decisions.treatments is not None:

@@ -19,7 +19,7 @@ from holdfast.clock import iso
 from holdfast.decisions.policy import STATUSES
 from holdfast.errors import NotReadyError, StoreError, UsageError, did_you_mean, shown
 from holdfast.pipelines.bootstrap import Workspace
-from holdfast.stores.scores import DECISIONS, SCORES, ScoredRows, scored_rows
+from holdfast.stores.scores import DECISIONS, SCORES, ScoredRows, check_made_of, scored_rows
 
 EXPORTS = "exports"
 FROM_SCORES = ("probability", "tier", "decile")
@@ -62,7 +62,7 @@ def export(
     UsageError
         A status is none that decisions have.
     NotReadyError
-        Scores or decisions are missing, or are of different models.
+        Scores or decisions are missing, or are not of one another.
     StoreError
         They cannot be read, do not hold the same customers, or the file cannot be written; one that was there is as
         it was.
@@ -78,6 +78,7 @@ def export(
             f"scores by {scores.manifest['model_version']}",
             fix=f"Run: holdfast decide --cutoff {iso(scores.cutoff)} --project {workspace.name}",
         )
+    check_made_of(workspace.var, DECISIONS, scores.cutoff)
     path = output or workspace.var / EXPORTS / f"{iso(scores.cutoff)}.csv"
     reasons = workspace.config.scoring.reasons
     schema = _lines(scores.schema.empty_table(), decisions.schema.empty_table(), reasons).schema

@@ -11,7 +11,7 @@ from holdfast.clock import iso
 from holdfast.errors import NotReadyError
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.serving_model import champion
-from holdfast.stores.scores import read_decisions, read_features, read_scores
+from holdfast.stores.scores import DECISIONS, SCORES, check_made_of, read_decisions, read_features, read_scores
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def materialize(workspace: Workspace, *, cutoff: datetime | None = None) -> Mate
     Raises
     ------
     NotReadyError
-        There are no scores or decisions by the champion at the cutoff.
+        There are no scores or decisions by the champion at the cutoff, or they are not of one another.
     """
     best = champion(workspace)
     scores = read_scores(workspace.var, cutoff)
@@ -47,6 +47,8 @@ def materialize(workspace: Workspace, *, cutoff: datetime | None = None) -> Mate
                 f"{best.version}",
                 fix=f"Run: holdfast {verb} --cutoff {iso(scores.cutoff)} --project {workspace.name}",
             )
+    for what in (SCORES, DECISIONS):
+        check_made_of(workspace.var, what, scores.cutoff)
     writer = workspace.online.writer()
     generation = writer.write(
         features, FeatureSchema.from_json(facts["schema"]), scores.table, decisions.table,

@@ -30,7 +30,7 @@ from holdfast.pipelines.parity import check_parity
 from holdfast.pipelines.serving_model import Champion, champion
 from holdfast.pipelines.train import HISTOGRAMS
 from holdfast.sources.tables import Sources
-from holdfast.stores.scores import read_features, read_scores, score_cutoffs
+from holdfast.stores.scores import SCORES, check_made_of, read_features, read_scores, score_cutoffs
 from holdfast.stores.state import NewAlert
 
 
@@ -69,6 +69,7 @@ def monitor(workspace: Workspace, *, run_id: str | None = None) -> MonitorReport
             f"{best.version}",
             fix=f"Run: holdfast score --project {workspace.name}",
         )
+    check_made_of(workspace.var, SCORES, scores.cutoff)
     _, features, _ = read_features(workspace.var, scores.cutoff)
     with workspace.engine() as engine:
         sources = open_sources(workspace, engine)

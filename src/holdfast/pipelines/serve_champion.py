@@ -6,7 +6,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from holdfast.errors import DataError, HoldfastError, NotFoundError, NotReadyError, StoreError, UsageError
+from holdfast.errors import (
+    DataError,
+    HoldfastError,
+    NotFoundError,
+    NotReadyError,
+    StoreError,
+    UnreachableError,
+    UsageError,
+)
 from holdfast.pipelines.bootstrap import Workspace
 from holdfast.pipelines.decide import decide
 from holdfast.pipelines.materialize import MaterializeReport, materialize
@@ -118,9 +126,12 @@ def score_newest(workspace: Workspace) -> ScoreReport:
 
 
 def _reader(workspace: Workspace) -> Reader | None:
-    """None where nothing serves: before the first generation, and where the store is broken and must be made anew."""
+    """None where nothing serves: before the first generation, and where the store is broken and must be made anew. Of
+    a server that does not answer nobody knows."""
     try:
         return workspace.online.reader()
+    except UnreachableError:
+        raise
     except (NotReadyError, StoreError):
         return None
 

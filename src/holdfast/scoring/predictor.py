@@ -62,7 +62,8 @@ def shown_value(value: Value) -> str | None:
     """A feature's value as people read it: four significant digits, or the category."""
     if value is None or isinstance(value, str):
         return value
-    return f"{value:.{SIGNIFICANT}g}" if abs(value) < 10**SIGNIFICANT else f"{value:.0f}"
+    # what rounds to five digits is written out too, not as 1e+04
+    return f"{value:.{SIGNIFICANT}g}" if abs(value) < 10**SIGNIFICANT - 0.5 else f"{value:.0f}"
 
 
 def reasons_column(

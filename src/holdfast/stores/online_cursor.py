@@ -35,7 +35,7 @@ def decode(cursor: str, query: list[str | None]) -> tuple[str, int]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         generation, rank, asked = json.loads(text)
-        whole = isinstance(generation, str) and is_generation(generation) and isinstance(rank, int)
+        whole = isinstance(generation, str) and is_generation(generation) and type(rank) is int  # no bool
     except (ValueError, TypeError):
         whole = False
     if not whole:

@@ -34,6 +34,7 @@ class _Generation:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.file = _identity(path)
         self._idle: list[sqlite3.Connection] = []
         self._retired = False
         connection = open_generation(path)
@@ -79,6 +80,15 @@ class _Generation:
                 self._idle.pop().close()
             except IndexError:  # another thread took the last one
                 return
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file has this name now; None if none has."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None  # opening it says why
+    return stat.st_ino, stat.st_mtime_ns
 
 
 class OnlineReader:
@@ -144,6 +154,9 @@ class OnlineReader:
 
     def _follow(self, stamp: tuple[int, int, int]) -> None:
         pointer = Pointer.read(self.folder)
+        known = self._open.get(pointer.generation)
+        if known is not None and known.file != _identity(known.path):  # written anew: a damaged one, mended
+            self._open.pop(pointer.generation).retire()
         self._now = (pointer, self._generation(pointer.generation))
         self._seen = stamp
 

@@ -125,9 +125,10 @@ class RedisReader:
         if cursor is None:
             return self._following(lambda now: self._page(now, -1, limit, order, query))
         name, after = decode(cursor, query)
+        now = self._now[1]  # once: another thread may refresh
         try:
             with store_errors(self._address):
-                kept = self._now[1] if name == self.meta.generation else self._read_meta(name)
+                kept = now if name == now.meta.generation else self._read_meta(name)
             if kept is None:
                 raise _Gone
             return self._page(kept, after, limit, order, query)

@@ -92,7 +92,7 @@ class OnlineWriter:
     def switch(self, generation: str) -> Pointer:
         """Make ``generation`` the one that serves; keep the one before, remove older ones.
 
-        Switching to what already serves changes nothing.
+        Switching to what already serves changes nothing but this: readers open its file again.
 
         Raises
         ------
@@ -110,8 +110,8 @@ class OnlineWriter:
         pointer = Pointer(
             generation, meta.bundle_sha256, meta.model_version, meta.cutoff, meta.bundle_dir, previous=previous
         )
-        if pointer != now:
-            write_json(self.folder / POINTER, pointer.to_json())
+        # though nothing in it changes: readers see that it was written, and open a file that was written anew
+        write_json(self.folder / POINTER, pointer.to_json())
         self._remove_all_but({generation, previous})
         return pointer
 

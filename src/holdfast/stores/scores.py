@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from holdfast.artifacts.batches import DECISION_SCHEMA, SCORE_SCHEMA, DecisionBatch, ScoreBatch
 from holdfast.artifacts.dataset import KEYS, MANIFEST
 from holdfast.artifacts.engine import Engine, Part
-from holdfast.artifacts.files import write_json, writing_folder
+from holdfast.artifacts.files import settle, sha256_of, write_json, writing_folder
 from holdfast.artifacts.schema import FeatureSchema
 from holdfast.clock import iso, parse_instant
 from holdfast.errors import NotFoundError, NotReadyError, StoreError
@@ -28,7 +28,11 @@ FEATURES = "features"
 PART = "part-0.parquet"
 BATCH = 65_536
 
+MADE_OF = "made_of"
+"""In a manifest: the sha256 of the Parquet file that the rows were made of; see `check_made_of`."""
+
 _PREFIX = "cutoff="
+_SOURCES = {SCORES: FEATURES, DECISIONS: SCORES}
 _VERBS = {SCORES: "Run: holdfast score", FEATURES: "Run: holdfast score", DECISIONS: "Run: holdfast decide"}
 
 
@@ -149,7 +153,7 @@ def _write_rows(
     path = root / kind / f"{_PREFIX}{iso(cutoff)}"
     with writing_folder(path) as folder:
         engine.write_parts([Part(folder / PART, cutoff, rows)], schema)
-        write_json(folder / MANIFEST, manifest)
+        write_json(folder / MANIFEST, manifest | _made_of(root, kind, cutoff))
     return path
 
 
@@ -160,8 +164,34 @@ def _write(
     ordered = in_order(table, schema, cutoff, f"{kind}, cutoff {iso(cutoff)}")
     with writing_folder(path) as folder:
         write_parquet(folder / PART, ordered)
-        write_json(folder / MANIFEST, manifest)
+        write_json(folder / MANIFEST, manifest | _made_of(root, kind, cutoff))
     return path
+
+
+def check_made_of(root: Path, kind: str, cutoff: datetime) -> None:
+    """Scores must be of the features that are there, decisions of the scores: of two runs, rows of both are not mixed.
+
+    Raises
+    ------
+    NotReadyError
+        They are of others: a run was cut off between writing the two, or one verb ran again and the other did not.
+    NotFoundError, StoreError
+        As `read_scores`.
+    """
+    rows = scored_rows(root, kind, cutoff)
+    with _reading(rows.file, kind):
+        same = _made_of(root, kind, cutoff).get(MADE_OF) == rows.manifest.get(MADE_OF)
+    if not same:
+        raise NotReadyError(
+            f"the {kind} of {iso(cutoff)} were not made of the {_SOURCES[kind]} that are there now",
+            fix=f"{_VERBS[kind]} --cutoff {iso(cutoff)}",
+        )
+
+
+def _made_of(root: Path, kind: str, cutoff: datetime) -> dict[str, str]:
+    source = _SOURCES.get(kind)
+    file = root / str(source) / f"{_PREFIX}{iso(cutoff)}" / PART
+    return {MADE_OF: sha256_of(file)} if source is not None and file.exists() else {}
 
 
 def _read(root: Path, kind: str, cutoff: datetime | None) -> tuple[datetime, pa.Table, dict[str, Any]]:
@@ -180,6 +210,8 @@ def _reading(path: Path, kind: str) -> Iterator[None]:
 
 def _cutoffs(folder: Path) -> list[datetime]:
     """Cutoffs with a folder of their own; anything else there is left alone."""
+    with suppress(OSError):  # who may not write here sees what is there
+        settle(folder)
     found: list[datetime] = []
     for path in folder.glob(f"{_PREFIX}*"):
         try:

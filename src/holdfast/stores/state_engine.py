@@ -25,6 +25,8 @@ HEAD = "0003"
 """The newest revision under migrations/versions: opening a database at it does not load Alembic."""
 
 BUSY_SECONDS = 30
+"""For another writer to end."""
+CONNECT_SECONDS = 10
 ADVISORY_LOCK = 0x686F6C64  # "hold"
 MIGRATIONS = Path(__file__).parent / "migrations"
 BACKENDS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
@@ -76,7 +78,9 @@ def _shown(url: URL) -> str:
 
 
 def _postgres(url: URL) -> Engine:
-    return create_engine(url, pool_pre_ping=True, json_serializer=_json)
+    # a server that is gone without a word is given up, however it went
+    waits = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": BUSY_SECONDS * 1000}
+    return create_engine(url, connect_args=waits, pool_pre_ping=True, json_serializer=_json)
 
 
 def _json(value: Any) -> str:
@@ -134,6 +138,7 @@ def writing(engine: Engine) -> Iterator[Session]:
         Session(connection, expire_on_commit=False, join_transaction_mode="control_fully") as session,
     ):
         if engine.dialect.name == "postgresql":
+            session.execute(text(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'"))
             session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
         yield session
         session.commit()

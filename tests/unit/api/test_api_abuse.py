@@ -11,9 +11,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from pydantic import ValidationError
 from starlette.testclient import TestClient
 
 from holdfast.api.app import create_app
+from holdfast.api.asked import ScoreRequest
 from holdfast.config.business import ServingSection
 from holdfast.models.bundle import Bundle
 from serving_world import HERE, NOW, ROW, World
@@ -61,6 +63,9 @@ BODIES: dict[str, tuple[bytes, dict[str, str], int]] = {
     "a very long id": (ids("x" * 100_000), JSON, 422),
     "prototype": (b'{"__proto__": {"x": 1}, "constructor": 1}', JSON, 422),
     "too many ids": (ids(*map(str, range(1000))), JSON, 422),
+    "a million wrong ids": (b'{"customer_ids": [' + b"0," * 999_999 + b"0]}", JSON, 422),
+    "a million wrong rows": (b'{"rows": [' + b"0," * 999_999 + b"0]}", JSON, 422),
+    "a hundred thousand fields": (json.dumps({f"f{i}": 0 for i in range(100_000)}).encode(), JSON, 422),
 }
 
 
@@ -88,6 +93,18 @@ def test_bodies(api, what: str, caplog: pytest.LogCaptureFixture) -> None:
             assert "Traceback" not in answer.text
     assert SECRET not in caplog.text
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("name", ["customer_ids", "rows"])
+def test_wrong_items_are_not_counted_one_by_one(name: str) -> None:
+    """Each problem that pydantic keeps is a kilobyte and some microseconds of the event loop."""
+    with pytest.raises(ValidationError) as caught:
+        ScoreRequest.model_validate({name: [0] * 1_000_000})
+    assert caught.value.error_count() == 1
+    with pytest.raises(ValidationError) as caught:
+        ScoreRequest.model_validate({f"f{i}": 0 for i in range(1_000)})
+    assert caught.value.error_count() == 1
+    assert "has 1000 fields; there are rows, customer_ids" in str(caught.value)
 
 
 def test_who_asks_for_less_at_once_is_told_the_limit(open_api, world: World) -> None:

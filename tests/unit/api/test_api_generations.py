@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -128,6 +131,34 @@ def test_a_row_that_is_damaged_is_the_stores_fault(open_api, world: World, bundl
     assert api.get("/v1/customers", params={"limit": 1000}).status_code == 503
     assert api.post("/v1/explanations", json={"customer_id": "C-0003"}).status_code == 503
     assert "C-000" not in caplog.text
+    before = file.name
+    world.promote(bundle, "1")  # what the answers say to do: the same rows, and so the same name
+    assert next(world.online.glob("*.sqlite")).name == before
+    assert api.get("/v1/customers/C-0003").status_code == 200
+    assert api.get("/v1/customers/C-0004").status_code == 200
+
+
+def test_a_model_that_takes_long_to_load_keeps_nobody_waiting_for_it(api, world, second_bundle, monkeypatch) -> None:
+    assert api.post("/v1/scores", json={"rows": [ROW]}).json()["model"]["version"] == "1"
+    monkeypatch.setattr(bundles, "PATIENCE_SECONDS", 0.05)
+    load, began, go = Bundle.load, [], threading.Event()
+
+    def slow(folder: Path) -> Bundle:
+        began.append(folder)
+        go.wait(20)
+        return load(folder)
+
+    monkeypatch.setattr(Bundle, "load", slow)
+    world.promote(second_bundle, "2")
+    for _ in range(3):
+        assert api.post("/v1/scores", json={"rows": [ROW]}).json()["model"]["version"] == "1"
+    with ThreadPoolExecutor(1) as pool:  # only the model that made a score can explain it
+        explained = pool.submit(api.post, "/v1/explanations", json={"customer_id": "C-0001"})
+        assert api.get("/v1/customers/C-0001").json()["model"]["version"] == "2"
+        go.set()
+        assert explained.result(20).json()["model"]["version"] == "2"
+    assert api.post("/v1/scores", json={"rows": [ROW]}).json()["model"]["version"] == "2"
+    assert len(began) == 1
 
 
 @pytest.mark.parametrize("damage", ["gone", "changed", "another", "outside"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -251,6 +252,31 @@ def test_while_the_state_is_gone_what_was_known_counts(
     assert "builtins.ValueError" in caplog.text
     assert 'holdfast_store_errors_total{project="demo",reason="keys"} 5.0' in metrics.text().decode()
     assert "holdfast_keys_read_timestamp_seconds" in metrics.text().decode()
+    keys.close()
+
+
+def test_a_write_that_waits_keeps_no_revoked_key_alive(office: Office) -> None:
+    waiting, go = threading.Event(), threading.Event()
+
+    class Waiting(Broken):
+        def mark_used(self, used: Any) -> None:
+            waiting.set()
+            go.wait(20)
+            super().mark_used(used)
+
+    state = Waiting(office)
+    keys = Keys(lambda: state, "demo", Metrics("demo"), lambda: NOW)  # type: ignore[arg-type,return-value]
+    keys.read()
+    key = office.keys["read"].encode()
+    assert keys.find(key)
+    first = threading.Thread(target=keys.read)
+    first.start()
+    assert waiting.wait(20)
+    office.revoke("read")
+    keys.read()  # neither waits nor writes
+    assert keys.find(key) is None
+    go.set()
+    first.join(20)
     keys.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from holdfast.artifacts.batches import DecisionBatch, ScoreBatch
 from holdfast.artifacts.dataset import CutoffCount, Dataset, DatasetManifest, snapshot_schema
+from holdfast.artifacts.files import sha256_of
 from holdfast.artifacts.schema import FeatureSchema, FeatureSpec
 from holdfast.clock import naive
 from holdfast.errors import DataError, NotFoundError, NotReadyError, StoreError, UsageError
@@ -20,6 +22,8 @@ from holdfast.stores import scores
 from holdfast.stores.engine import DuckDBEngine
 from holdfast.stores.offline import dataset_names, datasets, find_dataset, latest_dataset, write_dataset
 from holdfast.stores.scores import (
+    DECISIONS,
+    check_made_of,
     decision_cutoffs,
     read_decisions,
     read_scores,
@@ -171,7 +175,8 @@ def test_scores_and_decisions_come_back_as_written(tmp_path: Path) -> None:
     write_decisions(tmp_path, DecisionBatch(MAR, t.decisions, {"budget": None}))
     before = files(tmp_path)
     assert read_scores(tmp_path) == ScoreBatch(MAR, t.scores, {"n": 3})
-    assert read_decisions(tmp_path, MAR) == DecisionBatch(MAR, t.decisions, {"budget": None})
+    made_of = {"made_of": sha256_of(tmp_path / "scores/cutoff=2024-03-01/part-0.parquet")}
+    assert read_decisions(tmp_path, MAR) == DecisionBatch(MAR, t.decisions, {"budget": None} | made_of)
     write_scores(tmp_path, ScoreBatch(MAR, t.scores.take([2, 0, 1]), {"n": 3}))
     assert files(tmp_path) == before
     assert set(before) == {
@@ -182,6 +187,31 @@ def test_scores_and_decisions_come_back_as_written(tmp_path: Path) -> None:
     (tmp_path / "scores/.tmp~cutoff=2024-04-01~0~x").mkdir()
     (tmp_path / "scores/cutoff=soon").mkdir()
     assert score_cutoffs(tmp_path) == decision_cutoffs(tmp_path) == [MAR]
+
+
+def test_decisions_of_other_scores_are_refused(tmp_path: Path) -> None:
+    t = tables(["a", "b", "c"])
+    write_scores(tmp_path, ScoreBatch(MAR, t.scores, {}))
+    write_decisions(tmp_path, DecisionBatch(MAR, t.decisions, {}))
+    check_made_of(tmp_path, DECISIONS, MAR)
+    write_scores(tmp_path, ScoreBatch(MAR, tables(["a", "b", "c"], seed=2).scores, {}))
+    with pytest.raises(NotReadyError, match=r"the decisions of 2024-03-01 were not made of the scores .* decide"):
+        check_made_of(tmp_path, DECISIONS, MAR)
+    write_decisions(tmp_path, DecisionBatch(MAR, t.decisions, {}))
+    check_made_of(tmp_path, DECISIONS, MAR)
+
+
+def test_a_writer_killed_between_its_renames_takes_no_cutoff_away(tmp_path: Path) -> None:
+    t = tables(["a", "b", "c"])
+    path = write_scores(tmp_path, ScoreBatch(MAR, t.scores, {"n": 3}))
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    aside = path.parent / f".tmp~{path.name}~{dead.pid}~x"
+    aside.mkdir()
+    path.rename(aside / path.name)
+    assert score_cutoffs(tmp_path) == [MAR]
+    assert read_scores(tmp_path).manifest == {"n": 3}
+    assert not aside.exists()
 
 
 def test_missing_and_damaged_scores(tmp_path: Path) -> None:
