@@ -182,6 +182,8 @@ def cli() -> str:
         "| `HOLDFAST__SECTION__KEY` | overrides a configured value |",
         "| `HOLDFAST_DATABASE_URL` | the state database; by default SQLite in `var/<project>/` |",
         "| `HOLDFAST_REDIS_URL` | the Redis server of `serving.store: redis` |",
+        "| `HOLDFAST_MLFLOW_URI` | the MLflow server or database that mirrors the registry; by default SQLite in "
+        "`var/<project>/` |",
         "| `HOLDFAST_LOG` | `text` or `json`: log to stderr, with the run's id on every line |",
         "| `HOLDFAST_LOG_LEVEL` | `DEBUG`, `INFO`, `WARNING` or `ERROR` |",
         "| `HOLDFAST_DEBUG` | `1` shows tracebacks |",
