@@ -12,14 +12,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from company import command, environment, holdfast, write_company
+from company import command, environment, write_company
 from serving_load import Load, Server, free_port
 
 from holdfast.stores.scores import read_scores
@@ -44,9 +44,25 @@ class Shop:
     truth: dict[datetime, dict[str, float]]
     seen: dict[str, datetime] = field(default_factory=dict)
     """The cutoff of each generation that has answered."""
+    moments: int = 0
+    """Changes to the disk that materialize makes; see killed.py."""
 
     def materialize(self, cutoff: str) -> list[str]:
         return ["materialize", "--cutoff", cutoff, *self.words, "--quiet"]
+
+
+Calls = Sequence[tuple[list[str], Sequence[int | float | None]]]
+
+
+def driven(home: Path, env: dict[str, str], calls: Calls) -> list[list[tuple[int, int]]]:
+    """Exit code and moments seen of each attempt at each call, killed at its moments; see killed.py."""
+    groups = [(".", None, words, moments) for words, moments in calls]
+    done = subprocess.run(
+        [sys.executable, str(DRIVER), json.dumps(groups)], env=env, cwd=home, capture_output=True, text=True,
+        timeout=500, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [[(code, seen) for code, seen in group] for group in json.loads(done.stdout.splitlines()[-1])]
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +71,8 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_company(home)
     calls: list[tuple[str, ...]] = [("run",)]
     calls += [(verb, "--cutoff", cutoff) for cutoff in CUTOFFS for verb in ("score", "decide")]
-    groups = [(".", None, (*words, *PROJECT, "--quiet"), [None]) for words in calls]
-    done = subprocess.run(
-        [sys.executable, str(DRIVER), json.dumps(groups)], env=environment(home), cwd=home, capture_output=True,
-        text=True, timeout=240, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]).count([[0, 0]]) == 0
+    done = driven(home, environment(home), [([*words, *PROJECT, "--quiet"], [None]) for words in calls])
+    assert {code for [(code, _)] in done} == {0}
     return home
 
 
@@ -87,8 +98,8 @@ def shop(request: pytest.FixtureRequest, scored: Path, tmp_path: Path) -> Iterat
 
 @pytest.fixture
 def server(shop: Shop) -> Iterator[Server]:
-    made = holdfast(shop.home, *shop.materialize(CUTOFFS[0]), **shop.env)
-    assert made.returncode == 0, made.stderr
+    [[(code, shop.moments)]] = driven(shop.home, shop.env, [(shop.materialize(CUTOFFS[0]), [None])])
+    assert code == 0
     port = free_port()
     program = command("serve", "--port", str(port), *shop.words)
     server = Server(port, program, shop.home / "serve.log", shop.env)
@@ -124,19 +135,15 @@ def test_materialize_killed_under_constant_reads(shop: Shop, server: Server) -> 
         check(shop, body, asked)
 
     dice = random.Random(os.environ.get("HOLDFAST_KILL_SEED", "9"))
-    # by the clock, whatever it is doing; each writes a generation that the store has not, or has not any more
-    killed = [(shop.materialize(CUTOFFS[(n + 1) % 3]), [dice.uniform(0, LATEST_SECONDS), None]) for n in range(KILLS)]
-    groups = [(".", None, words, moments) for words, moments in killed]
+    # before a change to the disk, or by the clock, whatever it is doing then
+    moments = [(dice.randrange(shop.moments), dice.uniform(0, LATEST_SECONDS))[n % 2] for n in range(KILLS)]
     with Load(ask) as load:
-        done = subprocess.run(
-            [sys.executable, str(DRIVER), json.dumps(groups)], env=shop.env, cwd=shop.home, capture_output=True,
-            text=True, timeout=500, check=False,
-        )  # fmt: skip
+        # each writes a generation that the store has not, or has not any more; after the kill, to its end
+        calls = [(shop.materialize(CUTOFFS[(n + 1) % 3]), [moment, None]) for n, moment in enumerate(moments)]
+        attempts = driven(shop.home, shop.env, calls)
         load.wait_for(20)
-    assert done.returncode == 0, done.stderr
-    attempts = json.loads(done.stdout.splitlines()[-1])
     codes = [code for group in attempts for code, _ in group]
-    assert set(codes) == {0, -signal.SIGKILL}, done.stderr
+    assert set(codes) == {0, -signal.SIGKILL}
     assert codes.count(-signal.SIGKILL) >= KILLS // 2
     assert not load.lost, load.lost[:3]
     assert set(shop.seen.values()) == set(shop.truth)
