@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 SMALL = {
-    "HOLDFAST__DATA__SIMULATE__CUSTOMERS": "700",
+    "HOLDFAST__DATA__SIMULATE__CUSTOMERS": "400",
     "HOLDFAST__DATA__SIMULATE__MONTHS": "24",
     "HOLDFAST__TRAINING__ESTIMATORS": "{logistic: {}}",
     "HOLDFAST__TRAINING__BOOTSTRAP": "50",
@@ -31,7 +31,7 @@ def demo(home: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_quickstart(demo: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(root / "examples" / "quickstart.py"), run_name="__main__")
     said = capsys.readouterr().out
-    assert said.startswith("customers: 700\nsnapshots: ")
+    assert said.startswith("customers: 400\nsnapshots: ")
     assert "ROC-AUC on unseen months: 0." in said
 
 
