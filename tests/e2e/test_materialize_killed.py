@@ -62,6 +62,7 @@ def driven(home: Path, env: dict[str, str], calls: Calls) -> list[list[tuple[int
         timeout=500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
     return [[(code, seen) for code, seen in group] for group in json.loads(done.stdout.splitlines()[-1])]
 
 
@@ -69,7 +70,7 @@ def driven(home: Path, env: dict[str, str], calls: Calls) -> list[list[tuple[int
 def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("scored")
     write_company(home)
-    calls: list[tuple[str, ...]] = [("train",)]  # builds, where nothing is built yet
+    calls: list[tuple[str, ...]] = [("build",), ("train",)]
     calls += [(verb, "--cutoff", cutoff) for cutoff in CUTOFFS for verb in ("score", "decide")]
     done = driven(home, environment(home), [([*words, *PROJECT, "--quiet"], [None]) for words in calls])
     assert {code for [(code, _)] in done} == {0}
