@@ -18,14 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LIBRARIES = (
-    "holdfast.cli.entry",
-    "holdfast.pipelines.run",
-    "holdfast.cli.render.summary",
-    "mlflow",
-    "xgboost",
-    "lightgbm",
-)
+from killed import LIBRARIES
+
 CLIENT = """\
 #!{python} -IS
 import json, os, socket, sys

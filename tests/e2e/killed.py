@@ -19,16 +19,43 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from company import environment
+
 EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "sqlite3.connect", "os.truncate"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-LIBRARIES = ("holdfast.pipelines.run", "holdfast.cli.render.summary", "mlflow", "xgboost", "lightgbm")
+LIBRARIES = (
+    "holdfast.cli.entry",
+    "holdfast.pipelines.run",
+    "holdfast.cli.render.summary",
+    "mlflow",
+    "xgboost",
+    "lightgbm",
+)
 
 Attempt = tuple[int, int]
+"""Exit code, and moments seen."""
+Moment = int | float | None
+Group = tuple[str, str | None, Sequence[str], Sequence[Moment]]
+
+
+def driven(folder: Path, groups: Sequence[Group], env: Mapping[str, str] | None = None) -> list[list[Attempt]]:
+    """What this program says of each call in a process of its own. None may fail, and each must come to its end."""
+    done = subprocess.run(
+        [sys.executable, __file__, json.dumps(groups)], env=environment(folder) if env is None else env, cwd=folder,
+        capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = [[(code, seen) for code, seen in group] for group in json.loads(done.stdout.splitlines()[-1])]
+    assert {code for group in found for code, _ in group} <= {0, -signal.SIGKILL}, done.stderr
+    assert all(group[-1][0] == 0 for group in found), done.stderr
+    return found
 
 
 class Moments:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import random
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from company import environment, write_company, write_csv
+from company import write_company, write_csv
+from killed import Group, driven
 
 MADE = ("datasets", "models", "scores", "decisions", "reports")
 VERBS = ("build", "train", "score", "decide", "materialize", "monitor")
@@ -39,8 +35,6 @@ CHANGES: dict[str, tuple[str, ...]] = {
 PREPARED = (("simulate", *SMALL, "--quiet"), ("import", "telco", "first.csv", "--quiet"), (*RUN, *WORSE))
 OTHERS = ("demo", "telco")
 PASSING = ("state.db", ".lock", "tmp/")
-Moment = int | float | None
-Group = tuple[str, str | None, Sequence[str], Sequence[Moment]]
 TELCO = {
     "customerID": "", "gender": "Female", "SeniorCitizen": "0", "Partner": "Yes", "Dependents": "No", "tenure": "",
     "PhoneService": "No", "MultipleLines": "No phone service", "InternetService": "DSL", "OnlineSecurity": "No",
@@ -49,7 +43,6 @@ TELCO = {
     "MonthlyCharges": "29.85", "TotalCharges": "60.10", "Churn": "",
 }  # fmt: skip
 """The columns of IBM's file, with what a row of it looks like."""
-DRIVER = Path(__file__).with_name("killed.py")
 
 
 def made(home: Path) -> dict[str, str]:
@@ -87,19 +80,6 @@ def everything(home: Path) -> dict[str, Any]:
 def rows(database: Path, query: str) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(database)) as connection:
         return connection.execute(query).fetchall()
-
-
-def driven(folder: Path, groups: Sequence[Group]) -> list[list[tuple[int, int]]]:
-    """Exit code and moments seen of each call, killed at its moments or after its seconds; see killed.py."""
-    done = subprocess.run(
-        [sys.executable, str(DRIVER), json.dumps(groups)], env=environment(folder), cwd=folder, capture_output=True,
-        text=True, timeout=500, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found = [[(code, seen) for code, seen in group] for group in json.loads(done.stdout.splitlines()[-1])]
-    assert {code for group in found for code, _ in group} <= {0, -signal.SIGKILL}, done.stderr
-    assert all(group[-1][0] == 0 for group in found), done.stderr
-    return found
 
 
 @pytest.fixture(scope="module")

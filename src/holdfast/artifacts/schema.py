@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -95,6 +96,20 @@ class FeatureSchema:
         """A hash of names, kinds and order: two bundles agree on input iff this agrees."""
         text = json.dumps([[f.name, f.kind] for f in self.features])
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def arrow_types(self) -> tuple[pa.DataType, ...]:
+        """Of each feature the type of its column."""
+        return tuple(f.arrow_type for f in self.features)
+
+    def columns_of(self, table: pa.Table) -> list[pa.ChunkedArray]:
+        """The columns of :meth:`conform`, as they are where they fit already: asking for a cast of each would be half
+        the time of scoring one row."""
+        index = {name: i for i, name in enumerate(table.column_names)}
+        columns = [table.column(index[f.name]) for f in self.features if f.name in index]
+        if [column.type for column in columns] == [*self.arrow_types]:
+            return columns
+        return list(self.conform(table).columns)
 
     def conform(self, table: pa.Table, *, where: str = "feature rows") -> pa.Table:
         """Select this schema's columns from ``table`` in order, cast to their types.

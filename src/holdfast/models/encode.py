@@ -103,7 +103,7 @@ class Encoder:
         words = FeatureSchema(tuple(f for f in schema if f.kind == "category"))
         counted: dict[str, Counter[str | None]] = {name: Counter() for name in words.names}
         for _, table in pieces(words.names) if len(words) else ():
-            for name, column in zip(words.names, cls(words, {}, {})._columns(table), strict=True):
+            for name, column in zip(words.names, words.columns_of(table), strict=True):
                 counts = pc.value_counts(column)
                 counted[name].update(
                     dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
@@ -111,9 +111,8 @@ class Encoder:
         levels = {name: levels_of(counts, one_hot_max, min_count, max_levels) for name, counts in counted.items()}
         bare = cls(schema, levels, {})
         x = bare.transform_pieces(pieces, n)
-        numbers = [f.kind == "number" for f in schema]
-        at = [k for k, i in enumerate(bare.source) if numbers[i]]
-        fill = dict(zip((f.name for f in schema if f.kind == "number"), fill_in(x, at, min_count), strict=True))
+        medians = fill_in(x, bare._number_columns.tolist(), min_count)
+        fill = dict(zip((f.name for f in schema if f.kind == "number"), medians, strict=True))
         return cls(schema, levels, {name: value for name, value in fill.items() if value is not None}), x
 
     @cached_property
@@ -210,7 +209,7 @@ class Encoder:
         at = 0
         for feature, width in zip(self.schema, self._widths, strict=True):
             if feature.kind == "category":
-                out[:, at : at + width] = self._coded(feature.name, words[feature.name]).reshape(-1, width)
+                out[:, at : at + width] = self.levels[feature.name].columns(words[feature.name]).reshape(-1, width)
             at += width
         self._settle(out)
         return out
@@ -218,29 +217,18 @@ class Encoder:
     def _write(self, table: pa.Table, out: Matrix) -> None:
         parts: list[tuple[int | slice, NDArray[Any]]] = []
         at = 0
-        for feature, width, column in zip(self.schema, self._widths, self._columns(table), strict=True):
+        for feature, width, column in zip(self.schema, self._widths, self.schema.columns_of(table), strict=True):
             if feature.kind == "number":
                 parts.append((at, column.to_numpy()))
-            elif self.levels[feature.name].one_hot:
-                parts.append((slice(at, at + width), self._coded(feature.name, column)))
             else:
-                parts.append((at, self._coded(feature.name, column)))
+                levels = self.levels[feature.name]
+                parts.append((slice(at, at + width) if levels.one_hot else at, levels.columns(column)))
             at += width
         for start in range(0, len(out), CACHED_ROWS):
             some = out[start : start + CACHED_ROWS]
             for to, values in parts:
                 some[:, to] = values[start : start + CACHED_ROWS]
             self._settle(some)
-
-    def _coded(self, name: str, column: pa.Array | pa.ChunkedArray) -> NDArray[np.float32]:
-        """The codes of a category, (n,), or its one-hot columns, (n, width)."""
-        levels = self.levels[name]
-        codes = levels.encode(column)
-        if not levels.one_hot:
-            return codes
-        hot = codes[:, None] == np.arange(levels.width, dtype=np.float32)
-        # a missing category is missing in each of its columns
-        return np.where(np.isnan(codes)[:, None], np.float32(np.nan), hot.astype(np.float32))
 
     def _settle(self, some: Matrix) -> None:
         """What no booster should see, in place."""
@@ -266,21 +254,6 @@ class Encoder:
     def _fill_row(self) -> Matrix:
         names = self.schema.names
         return np.array([self.fill.get(names[i], np.nan) for i in self.source], dtype=np.float32)
-
-    def _columns(self, table: pa.Table) -> list[pa.ChunkedArray]:
-        # most tables come from our own Parquet and fit as they are; asking for a cast of every column
-        # would be half the time of scoring one row
-        index = {name: i for i, name in enumerate(table.column_names)}
-        columns = [table.column(index[f.name]) for f in self.schema if f.name in index]
-        if len(columns) == len(self.schema) and all(
-            column.type == expected for column, expected in zip(columns, self._types, strict=True)
-        ):
-            return columns
-        return list(self.schema.conform(table).columns)
-
-    @cached_property
-    def _types(self) -> tuple[pa.DataType, ...]:
-        return tuple(f.arrow_type for f in self.schema)
 
     def collapse(self, contributions: FloatArray) -> FloatArray:
         """Contributions of matrix columns (n, n_columns) summed to those of features (n, n_features)."""

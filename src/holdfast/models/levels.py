@@ -52,11 +52,20 @@ class Levels:
         names = [level for level, c in zip(self.level, self.code, strict=True) if c == code]
         return names[0] if len(names) == 1 else RARE
 
-    def encode(self, column: pa.ChunkedArray) -> Matrix:
+    def encode(self, column: pa.Array | pa.ChunkedArray) -> Matrix:
         """Codes of a string column, (n,) float32; null and levels not known are as ``missing`` says."""
         position = pc.fill_null(pc.index_in(column, self.arrow), len(self.level))
         codes: Matrix = self.codes[position.to_numpy()]
         return codes
+
+    def columns(self, column: pa.Array | pa.ChunkedArray) -> Matrix:
+        """As the matrix has them: the codes, (n,), or the one-hot columns, (n, width)."""
+        codes = self.encode(column)
+        if not self.one_hot:
+            return codes
+        hot = codes[:, None] == np.arange(self.width, dtype=np.float32)
+        # a missing category is missing in each of its columns
+        return np.where(np.isnan(codes)[:, None], np.float32(np.nan), hot.astype(np.float32))
 
 
 def levels_of(counts: Mapping[str | None, int], one_hot_max: int, min_count: int, max_levels: int) -> Levels:

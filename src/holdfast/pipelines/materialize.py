@@ -40,14 +40,13 @@ def materialize(workspace: Workspace, *, cutoff: datetime | None = None) -> Mate
     scores = read_scores(workspace.var, cutoff)
     decisions = read_decisions(workspace.var, scores.cutoff)
     _, features, facts = read_features(workspace.var, scores.cutoff)
-    for what, manifest, verb in (("scores", scores.manifest, "score"), ("decisions", decisions.manifest, "decide")):
+    for what, manifest, verb in ((SCORES, scores.manifest, "score"), (DECISIONS, decisions.manifest, "decide")):
         if manifest["bundle_sha256"] != best.bundle.sha256:
             raise NotReadyError(
                 f"the {what} of {iso(scores.cutoff)} are by model version {manifest['model_version']}, the champion is "
                 f"{best.version}",
                 fix=f"Run: holdfast {verb} --cutoff {iso(scores.cutoff)} --project {workspace.name}",
             )
-    for what in (SCORES, DECISIONS):
         check_made_of(workspace.var, what, scores.cutoff)
     writer = workspace.online.writer()
     generation = writer.write(

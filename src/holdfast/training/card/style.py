@@ -6,7 +6,7 @@ STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --quiet: #a6a6a6; --grid: #3a3d41; --page: #16181b;
   --soft: #202327; --unknown: #5d636a; --blue: #56b4e9; --red: #f0894a; --good: #6fcf8b; --bad: #ff8a7d; } }
 * { box-sizing: border-box; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; color: var(--ink);
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: var(--ink);
   background: var(--page); overflow-wrap: break-word; }
 h1 { font-size: 1.5rem; margin-bottom: .2rem; line-height: 1.25; }
 h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem; padding-top: .6rem; border-top: 1px solid var(--grid); }
@@ -24,8 +24,9 @@ dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
   display: inline-block; vertical-align: top; max-width: 100%; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
-th { color: var(--quiet); font-weight: 600; } td:first-child { min-width: 6.5rem; }
+th { color: var(--quiet); font-weight: 600; vertical-align: bottom; } td:first-child { min-width: 6.5rem; }
 .n { text-align: right; padding: .25rem 0 .25rem .9rem; white-space: nowrap; }
+th.n { white-space: normal; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(19rem, 100%), 1fr)); gap: 0 1.8rem;
   margin: 1.2rem 0; }
 figure { margin: 0; break-inside: avoid; display: grid; grid-row: span 3;
